@@ -1,0 +1,1 @@
+"""Cameras: one file per driver, chosen by name in ``car.toml``."""

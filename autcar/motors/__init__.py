@@ -1,0 +1,1 @@
+"""Motors: one file per driver, chosen by name in ``car.toml``."""

@@ -1,0 +1,293 @@
+"""Recordings: a folder of images, ``training.csv`` and ``session.json``.
+
+``training.csv`` has no header and is split on ``;``: image path relative to the
+folder, command as JSON (AutCar's own reader takes these two), then capture time
+in ns, sequence number and source. A row is appended only after its image is
+whole. What a power cut can leave behind — a torn last row, a row whose image
+never reached the card — the reader skips and reports.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from io import FileIO
+from pathlib import Path
+from typing import Any, Self
+
+from autcar.cameras.base import Frame
+from autcar.commands import LABELS, Command
+from autcar.errors import CommandError, DataError, DataNotFoundError
+from autcar.images import encode_jpeg
+
+SCHEMA = 1
+CSV = "training.csv"
+INFO = "session.json"
+SOURCES = ("human", "pilot", "takeover", "expert", "unknown")
+
+SYNC_INTERVAL_S = 0.5
+"""How often images and rows are forced to the card: a power cut loses at most that."""
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Replace ``path`` by ``text`` so that a crash leaves the old file or the new one, whole."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+class SessionWriter:
+    """Writes one session. Use it as a context manager, or call :meth:`close`.
+
+    A new folder ``parent/name`` is made, never an old one reused, so no image is
+    ever overwritten. ``clock`` gives the wall time for ``session.json``; the
+    simulator passes its own, so that the same seed writes the same bytes.
+    """
+
+    def __init__(
+        self,
+        parent: str | Path,
+        *,
+        width: int,
+        height: int,
+        fps: float,
+        car: str = "autcar",
+        name: str | None = None,
+        quality: int = 90,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._clock = clock
+        started = clock()
+        self.folder = _new_folder(Path(parent), name or started.strftime("%Y-%m-%d_%H-%M-%S"))
+        self.counts: Counter[str] = Counter()
+        self._quality = quality
+        self._frames = 0
+        self._shape = (height, width, 3)
+        self._info: dict[str, Any] = {
+            "schema": SCHEMA,
+            "car": car,
+            "camera": {"width": width, "height": height, "fps": fps, "color": "RGB"},
+            "vocabulary": list(LABELS),
+            "started": started.isoformat(),
+            "ended": None,
+            "frames": None,
+        }
+        (self.folder / "images").mkdir()
+        self._write_info()
+        self._csv: FileIO = open(self.folder / CSV, "ab", buffering=0)  # noqa: SIM115 - close()
+        self._csv_size = 0
+        self._synced_at = time.monotonic()
+
+    @property
+    def frames(self) -> int:
+        """How many frames were written."""
+        return self._frames
+
+    def write(self, frame: Frame, command: Command, source: str) -> None:
+        """Write one frame and, once its image is whole, its row.
+
+        Raises :class:`DataError` when the frame has not the session's shape or
+        the source is not one of :data:`SOURCES`.
+        """
+        if frame.image.shape != self._shape:
+            raise DataError(
+                f"frame {frame.sequence} has shape {frame.image.shape}, the session "
+                f"{self.folder.name} has {self._shape}; start a new session for a new size"
+            )
+        if source not in SOURCES:
+            raise DataError(f"source {source!r} is not one of {', '.join(SOURCES)}")
+        name = f"images/{self._frames:08d}.jpg"
+        _write_whole(self.folder / name, encode_jpeg(frame.image, self._quality))
+        row = f"{name};{command.to_json()};{frame.time_ns};{frame.sequence};{source}\n"
+        self._append(row.encode())
+        self._frames += 1
+        self.counts[command.label] += 1
+        if time.monotonic() - self._synced_at > SYNC_INTERVAL_S:
+            self._sync()
+
+    def close(self) -> None:
+        """Force everything to the card and note the end. Closing twice is harmless."""
+        if self._csv.closed:
+            return
+        self._sync()
+        self._csv.close()
+        self._info["ended"] = self._clock().isoformat()
+        self._info["frames"] = self._frames
+        self._write_info()
+
+    def _append(self, row: bytes) -> None:
+        if self._csv.write(row) != len(row):
+            self._csv.truncate(self._csv_size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.folder / CSV))
+        self._csv_size += len(row)
+
+    def _write_info(self) -> None:
+        write_atomic(self.folder / INFO, json.dumps(self._info, indent=2) + "\n")
+
+    def _sync(self) -> None:
+        # One sync of the whole file system costs less than one fsync per image.
+        os.sync()
+        self._synced_at = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    try:
+        with open(path, "xb") as file:
+            file.write(data)
+    except FileExistsError:
+        raise
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _new_folder(parent: Path, name: str) -> Path:
+    parent.mkdir(parents=True, exist_ok=True)
+    for number in range(1, 10_000):
+        folder = parent / (name if number == 1 else f"{name}_{number}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        return folder
+    raise DataError(f"{parent} already holds 9,999 sessions named {name}; choose another folder")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One row of a session. ``time_ns`` is None in AutCar's recordings, which have no times."""
+
+    image: Path
+    command: Command
+    time_ns: int | None
+    sequence: int
+    source: str
+
+
+@dataclass(frozen=True)
+class Session:
+    """A session as read: its records, and in ``problems`` what was skipped and why."""
+
+    folder: Path
+    info: dict[str, Any]
+    records: list[Record]
+    problems: list[str] = field(default_factory=list)
+
+
+def is_session(folder: Path) -> bool:
+    """Whether ``folder`` is a session of ours or of AutCar."""
+    return (folder / CSV).is_file()
+
+
+def read_session(folder: str | Path) -> Session:
+    """Read a session of ours or of AutCar.
+
+    Rows that cannot be used are skipped and named in ``problems``. Raises
+    :class:`DataNotFoundError` when the folder or its ``training.csv`` is missing,
+    :class:`DataError` when not one row can be used.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DataNotFoundError(f"there is no folder {folder}; check the path")
+    if not is_session(folder):
+        raise DataNotFoundError(
+            f"{folder} has no {CSV}, so it is no recording; "
+            f"give the folder that `autcar record` printed"
+        )
+    info = _read_info(folder)
+    lines = (folder / CSV).read_bytes().split(b"\n")
+    torn = lines.pop()
+    records: list[Record] = []
+    problems: list[str] = []
+    present = _Present()
+    for number, line in enumerate(lines, 1):
+        text = line.decode("utf-8", "replace").strip()
+        if not text:
+            continue
+        try:
+            record = _parse_row(folder, text, len(records))
+        except (CommandError, ValueError) as error:
+            problems.append(f"{folder / CSV}:{number}: skipped: {error}")
+            continue
+        if record.image not in present:
+            problems.append(f"{folder / CSV}:{number}: skipped: image {record.image} is not there")
+            continue
+        records.append(record)
+    if torn.strip():
+        problems.append(f"{folder / CSV}:{len(lines) + 1}: skipped: the last line is torn")
+    if not records:
+        detail = f"; first problem: {problems[0]}" if problems else ""
+        raise DataError(f"{folder} has no usable frame{detail}; record again with `autcar record`")
+    return Session(folder, info, records, problems)
+
+
+def _read_info(folder: Path) -> dict[str, Any]:
+    try:
+        info = json.loads((folder / INFO).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise DataError(
+            f"{folder / INFO} is not JSON ({error}); delete it and the images and "
+            f"{CSV} can still be read"
+        ) from error
+    if not isinstance(info, dict) or info.get("schema", SCHEMA) != SCHEMA:
+        found = info.get("schema") if isinstance(info, dict) else type(info).__name__
+        raise DataError(
+            f"{folder / INFO} has schema {found}, this autcar reads {SCHEMA}; "
+            f"read it with the version that wrote it"
+        )
+    return info
+
+
+def _parse_row(folder: Path, text: str, index: int) -> Record:
+    cells = text.split(";")
+    if len(cells) < 2:
+        raise ValueError(f"{text[:60]!r} has no command; expected image;command")
+    command = Command.parse(cells[1])
+    time_ns = int(cells[2]) if len(cells) > 2 and cells[2] else None
+    sequence = int(cells[3]) if len(cells) > 3 and cells[3] else index
+    source = cells[4] if len(cells) > 4 and cells[4] else "unknown"
+    image = Path(cells[0])
+    if image.is_absolute() or ".." in image.parts:
+        raise ValueError(f"image {cells[0]!r} lies outside the session")
+    return Record(folder / image, command, time_ns, sequence, source)
+
+
+class _Present:
+    """Answers whether an image exists with one directory listing a folder."""
+
+    def __init__(self) -> None:
+        self._names: dict[Path, set[str]] = {}
+
+    def __contains__(self, image: Path) -> bool:
+        names = self._names.get(image.parent)
+        if names is None:
+            names = _names_in(image.parent)
+            self._names[image.parent] = names
+        return image.name in names
+
+
+def _names_in(folder: Path) -> set[str]:
+    if not folder.is_dir():
+        return set()
+    with os.scandir(folder) as entries:
+        return {entry.name for entry in entries}

@@ -1,0 +1,1 @@
+"""On the car: record frames labelled with the command in force."""

@@ -1,0 +1,1 @@
+"""On the car: a bundle on frames, and wheels that stop when anything is wrong."""

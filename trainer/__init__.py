@@ -1,0 +1,1 @@
+"""On a workstation: from recordings to a bundle that drives."""
