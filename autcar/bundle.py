@@ -92,8 +92,8 @@ class Bundle:
         if (found.width, found.height) != (width, height):
             raise BundleError(
                 f"bundle {self.folder} takes {found.width}×{found.height} images, "
-                f"the camera gives {width}×{height}; set width = {found.width} and height = {found.height} under "
-                f"[camera] in car.toml, or train for {width}×{height}"
+                f"the camera gives {width}×{height}; set width = {found.width} and "
+                f"height = {found.height} under [camera] in car.toml, or train for {width}×{height}"
             )
 
 

@@ -1,0 +1,50 @@
+# `make demo` shows a simulated car learning to drive; `make test` runs the tests.
+# Both set up what they need in .venv first.
+
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench models clean
+
+help:
+	@echo "make demo    a simulated car learns to drive: record, train, quantize, drive (about 5 minutes)"
+	@echo "make test    the tests (a few minutes)"
+	@echo "make lint    ruff, mypy and the import rules"
+	@echo "make bench   the benchmarks, with a table and a JSON line each"
+	@echo "make models  make the shipped bundle in models/ anew"
+	@echo "make clean   remove .venv and what the demo made"
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "autcar needs Python 3.11, 3.12 or 3.13 (TensorFlow has no build for others); install one, or say make PYTHON=/path/to/python3.13"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "$(PYTHON) lacks venv; on Debian or Ubuntu: sudo apt install python3-venv"; exit 1; }
+	@echo "setting up .venv (TensorFlow is some 600 MB; once)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[workstation,dev]'
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/autcar demo
+
+test: $(READY)
+	@$(BIN)/python -m pytest
+
+lint: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+bench: $(READY)
+	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+models: $(READY)
+	@$(BIN)/autcar demo --bundle models/default
+
+clean:
+	rm -rf $(VENV) demo runs

@@ -1,0 +1,103 @@
+"""The ``autcar`` command line.
+
+Each verb is declared in the package that does its work, by an ``add_verbs``
+function that imports nothing heavy: TensorFlow, OpenCV and NumPy are imported
+when a verb runs, so ``autcar --help`` is quick on a Pi.
+
+Exit codes: 0 done, 1 the work ended badly (the car stopped on a fault, a check
+failed), 2 wrong input, 3 a fault in autcar itself, 130 Ctrl-C, 143 terminated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
+
+from autcar import __version__
+from autcar.errors import AutcarError
+
+OK, FAILED, WRONG_INPUT, BUG, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
+
+_EPILOG = """\
+the loop:
+  autcar record --pilot expert      drive and record (here: the simulated car, by itself)
+  autcar train recordings           make a bundle of what was recorded
+  autcar eval BUNDLE recordings     see how good it is
+  autcar drive --bundle BUNDLE      let it drive
+
+`autcar VERB --help` explains each verb, with examples.
+"""
+
+
+class _Terminated(BaseException):
+    """SIGTERM or SIGHUP: unwinds through every ``finally``, which stops the wheels."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser with all verbs."""
+    import autcar.demo
+    import autcar.tools
+    import capture.cli
+    import edge.cli
+    import trainer.cli
+
+    parser = argparse.ArgumentParser(
+        prog="autcar",
+        description="A Raspberry Pi car that learns to drive from its driver.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"autcar {__version__}")
+    parser.add_argument("--verbose", action="store_true", help="log what happens, in detail")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for package in (autcar.demo, capture.cli, trainer.cli, edge.cli, autcar.tools):
+        package.add_verbs(verbs)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb and return the exit code."""
+    arguments = build_parser().parse_args(argv)
+    logging.basicConfig(
+        level=logging.DEBUG if arguments.verbose else logging.WARNING,
+        format="%(levelname)s %(name)s: %(message)s",
+    )
+    signal.signal(signal.SIGTERM, _on_signal)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, _on_signal)
+    try:
+        return int(arguments.run(arguments))
+    except AutcarError as error:
+        print(f"autcar: {error}", file=sys.stderr)
+        return WRONG_INPUT
+    except KeyboardInterrupt:
+        print("autcar: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except _Terminated:
+        return TERMINATED
+    except BrokenPipeError:
+        # The reader of our output left, as `| head` does; nothing more can be printed.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except Exception:
+        traceback.print_exc()
+        print(
+            "autcar: this is a fault in autcar, not in what you typed; please report the lines above",
+            file=sys.stderr,
+        )
+        return BUG
+
+
+def _on_signal(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise _Terminated
+
+
+if __name__ == "__main__":
+    sys.exit(main())

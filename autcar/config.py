@@ -1,0 +1,177 @@
+"""``car.toml``: everything that differs from one car to another.
+
+Each section is a frozen dataclass; a field's default and ``help`` are also the
+commented template that :func:`template` prints. An unknown key is refused with
+its line and the nearest known name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import re
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from autcar.errors import ConfigError, DataNotFoundError
+from autcar.safety import Limits
+
+
+def _setting(default: Any, text: str, low: float | None = None, high: float | None = None) -> Any:
+    return field(default=default, metadata={"help": text, "low": low, "high": high})
+
+
+@dataclass(frozen=True)
+class CarSection:
+    """Who this car is."""
+
+    name: str = _setting("autcar", "shown in the cockpit and written into recordings")
+
+
+@dataclass(frozen=True)
+class CameraSection:
+    """Where frames come from."""
+
+    driver: str = _setting("simulator", "simulator")
+    width: int = _setting(224, "pixels", 16, 4096)
+    height: int = _setting(168, "pixels", 16, 4096)
+    fps: float = _setting(20.0, "frames per second", 1, 240)
+
+
+@dataclass(frozen=True)
+class MotorsSection:
+    """What turns the wheels."""
+
+    driver: str = _setting("simulator", "simulator")
+
+
+@dataclass(frozen=True)
+class SimulatorSection:
+    """The simulated car's world, used where a driver is "simulator"."""
+
+    seed: int = _setting(1, "which track; the same seed is the same track", 0, 2**31 - 1)
+    difficulty: float = _setting(0.0, "0 is easy, 1 is varied and hard", 0, 1)
+    disturbance: float = _setting(0.0, "how much the floor pushes the car about", 0, 1)
+
+
+@dataclass(frozen=True)
+class RecordSection:
+    """Where and how recordings are written."""
+
+    folder: str = _setting("recordings", "sessions are written below this folder")
+    quality: int = _setting(90, "JPEG quality", 1, 100)
+
+
+@dataclass(frozen=True)
+class Config:
+    """A whole ``car.toml``."""
+
+    car: CarSection = field(default_factory=CarSection)
+    camera: CameraSection = field(default_factory=CameraSection)
+    motors: MotorsSection = field(default_factory=MotorsSection)
+    safety: Limits = field(default_factory=Limits)
+    simulator: SimulatorSection = field(default_factory=SimulatorSection)
+    record: RecordSection = field(default_factory=RecordSection)
+
+
+def load_config(path: str | Path | None = None) -> Config:
+    """Read ``path``, or ``car.toml`` in the working folder where there is one, or the defaults.
+
+    Raises :class:`DataNotFoundError` when a path that was given is not there, and
+    :class:`ConfigError` naming file, line, key, what was found and what is expected.
+    """
+    if path is None:
+        path = Path("car.toml")
+        if not path.is_file():
+            return Config()
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise DataNotFoundError(
+            f"there is no {path}; write one with `autcar config > {path}`"
+        ) from None
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not TOML: {error}; mend that line") from error
+    sections = {f.name: f for f in dataclasses.fields(Config)}
+    values = {}
+    for name, content in raw.items():
+        if name not in sections:
+            raise ConfigError(_unknown(path, text, "section", name, f"[{name}]", sections))
+        if not isinstance(content, dict):
+            raise ConfigError(f"{path}: {name} is a section; write [{name}] on a line of its own")
+        values[name] = _section(path, text, name, sections[name].default_factory, content)
+    return Config(**values)
+
+
+def _section(path: Path, text: str, section: str, kind: Any, content: dict[str, Any]) -> Any:
+    hints = get_type_hints(kind)
+    known = {f.name: f for f in dataclasses.fields(kind)}
+    values = {}
+    for key, value in content.items():
+        if key not in known:
+            raise ConfigError(_unknown(path, text, "key", key, key, known, section))
+        expected = hints[key]
+        if expected is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        where = f"{path}:{_line(text, key, section)}: [{section}] {key} = {json.dumps(value)}"
+        if type(value) is not expected:
+            raise ConfigError(f"{where}: expected {_TYPES[expected]}")
+        low, high = known[key].metadata.get("low"), known[key].metadata.get("high")
+        if low is not None and not low <= value <= high:
+            raise ConfigError(f"{where}: expected {low} to {high}")
+        values[key] = value
+    return kind(**values)
+
+
+_TYPES = {str: "a text in quotes", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+def _unknown(
+    path: Path,
+    text: str,
+    what: str,
+    name: str,
+    shown: str,
+    known: dict[str, Any],
+    section: str | None = None,
+) -> str:
+    near = difflib.get_close_matches(name, known, 1, 0.5)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+    inside = f" in [{section}]" if section else ""
+    return f"{path}:{_line(text, shown, section)}: unknown {what} {shown}{inside}; {hint}"
+
+
+def _line(text: str, name: str, section: str | None) -> int:
+    """The line where a section or a key of a section stands, or 1 when it is written otherwise."""
+    inside = section is None
+    for number, line in enumerate(text.splitlines(), 1):
+        line = line.strip()
+        if section is None and line == name:
+            return number
+        if line.startswith("["):
+            inside = line == f"[{section}]"
+        elif inside and re.match(rf"{re.escape(name)}\s*=", line):
+            return number
+    return 1
+
+
+def template(config: Config | None = None) -> str:
+    """A commented ``car.toml`` with every setting at its value in ``config``."""
+    config = config or Config()
+    lines = ["# autcar: what differs from one car to another. Every line may be left out.", ""]
+    for section in dataclasses.fields(Config):
+        content = getattr(config, section.name)
+        doc = (type(content).__doc__ or "").strip().splitlines()[0]
+        lines += [f"[{section.name}]  # {doc}"]
+        for setting in dataclasses.fields(content):
+            value = getattr(content, setting.name)
+            text = json.dumps(value, ensure_ascii=False)
+            lines.append(f"{f'{setting.name} = {text}':<28}# {setting.metadata['help']}")
+        lines.append("")
+    return "\n".join(lines)

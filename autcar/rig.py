@@ -1,0 +1,113 @@
+"""A car's camera, wheels and clock, opened as ``car.toml`` says, real or simulated."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from autcar.config import Config
+from autcar.errors import ConfigError
+from autcar.wheels import DirectWheels, GuardedWheels, Wheels
+
+if TYPE_CHECKING:
+    from autcar.cameras.base import Camera
+    from autcar.simulator.world import World
+
+
+@dataclass
+class Rig:
+    """What a driving or recording loop needs of a car. Close it, or use it as a context manager.
+
+    ``clock`` gives the time in ns that the camera's frames are stamped with. ``world`` is
+    the simulated world, None on a real car.
+    """
+
+    camera: Camera
+    wheels: Wheels
+    clock: Callable[[], int]
+    world: World | None
+    _stack: ExitStack
+
+    def close(self) -> None:
+        """Bring the wheels to rest, then release camera and motors."""
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def open_rig(config: Config, *, realtime: bool = True) -> Rig:
+    """Open the car that ``config`` describes.
+
+    With ``realtime`` the guardian process owns the motors, also the simulated ones.
+    Without, the simulated world takes one step per frame, as fast as it is asked for;
+    only a car that is simulated throughout can do that, any other raises
+    :class:`ConfigError`.
+    """
+    simulated = config.camera.driver == config.motors.driver == "simulator"
+    if not realtime and not simulated:
+        raise ConfigError(
+            f"only a simulated car runs faster than real time; [camera] driver is "
+            f"{config.camera.driver!r} and [motors] driver {config.motors.driver!r}"
+        )
+    if not simulated:
+        raise ConfigError(
+            f"[camera] driver {config.camera.driver!r} with [motors] driver "
+            f"{config.motors.driver!r}: this version drives the simulated car only; "
+            f"set both to 'simulator'"
+        )
+    return _open_realtime(config) if realtime else _open_lockstep(config)
+
+
+def _open_realtime(config: Config) -> Rig:
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="autcar-"))
+        wires_path = str(Path(folder) / "wires")
+        # The guardian starts before anything heavy is imported.
+        wheels = GuardedWheels({"driver": "simulator", "path": wires_path})
+        stack.callback(wheels.close)
+        from autcar.cameras.simulator import SimulatedCamera
+        from autcar.simulator.wires import Wires
+
+        world = make_world(config)
+        wires = Wires(wires_path)
+        stack.callback(wires.close)
+        camera = SimulatedCamera(world, fps=config.camera.fps, realtime=True, wires=wires)
+        stack.callback(camera.close)
+        return Rig(camera, wheels, time.monotonic_ns, world, stack.pop_all())
+
+
+def _open_lockstep(config: Config) -> Rig:
+    from autcar.cameras.simulator import SimulatedCamera
+    from autcar.simulator.motors import WorldMotors
+
+    world = make_world(config)
+    with ExitStack() as stack:
+        wheels = DirectWheels(WorldMotors(world))
+        stack.callback(wheels.close)
+        camera = SimulatedCamera(world, fps=config.camera.fps)
+        stack.callback(camera.close)
+        return Rig(camera, wheels, lambda: world.time_ns, world, stack.pop_all())
+
+
+def make_world(config: Config, **changes: Any) -> World:
+    """The simulated world that ``[simulator]`` and ``[camera]`` describe."""
+    from autcar.simulator.track import Track
+    from autcar.simulator.world import CameraMount, World
+
+    settings = config.simulator
+    return World(
+        Track.generate(settings.seed, settings.difficulty),
+        mount=CameraMount(width=config.camera.width, height=config.camera.height),
+        seed=settings.seed,
+        disturbance=settings.disturbance,
+        **changes,
+    )

@@ -1,0 +1,51 @@
+"""The verb ``autcar drive``."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+_EXAMPLES = """\
+examples:
+  autcar drive                              the shipped bundle, on the simulated car
+  autcar drive --bundle models/mine         your own bundle
+  autcar drive --seed 7 --seconds 30        another simulated track, for 30 s
+  autcar drive --fast --map drive.png       faster than real time, with a map of the way driven
+  autcar drive --pilot straight --fast      the baseline that any bundle must beat
+
+exit code: 0 when the car drove to the end, 1 when it stopped on a fault or left the track.
+"""
+
+
+def add_verbs(verbs: Any) -> None:
+    """Add ``drive``."""
+    parser = verbs.add_parser(
+        "drive",
+        help="let a bundle drive the car",
+        description="Let a bundle (or another pilot) drive the car. Ctrl-C stops it.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--config", metavar="FILE", help="car.toml (default: ./car.toml if there)")
+    parser.add_argument("--bundle", metavar="FOLDER", help="default: the one shipped with autcar")
+    parser.add_argument("--variant", help="which of the bundle's files (default: its first)")
+    parser.add_argument(
+        "--pilot",
+        choices=["bundle", "expert", "straight"],
+        default="bundle",
+        help="who drives (bundle); expert and straight are for the simulator",
+    )
+    parser.add_argument("--seconds", type=float, help="stop after this long (default: Ctrl-C)")
+    parser.add_argument("--seed", type=int, help="the simulated track; overrides [simulator] seed")
+    parser.add_argument(
+        "--fast", action="store_true", help="simulated car only: faster than real time, 60 s"
+    )
+    parser.add_argument("--map", metavar="PNG", help="simulated car only: draw the way driven")
+    parser.add_argument("--json", action="store_true", help="end with one line of JSON")
+    parser.set_defaults(run=_drive)
+
+
+def _drive(arguments: argparse.Namespace) -> int:
+    from edge.drive import drive
+
+    return drive(arguments)

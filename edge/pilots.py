@@ -1,0 +1,65 @@
+"""Pilots: whatever turns a frame into 12 scores, one per command."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from autcar.bundle import Bundle
+from autcar.cameras.base import Frame
+from autcar.commands import CLASSES, Command
+from autcar.interpreter import Interpreter
+
+Scores = Sequence[float]
+
+
+class Pilot(Protocol):
+    """Looks at a frame and says how sure it is of each of the 12 commands."""
+
+    def scores(self, frame: Frame) -> Scores:
+        """12 scores in class order, 0…1."""
+
+
+class Decider(Protocol):
+    """Looks at a frame and decides on one command: the simulator's expert, or your own object."""
+
+    def decide(self, frame: Frame) -> Command:
+        """The command to drive now."""
+
+
+class BundlePilot:
+    """A bundle's network, run by whichever TensorFlow Lite runtime is installed."""
+
+    def __init__(self, bundle: Bundle, variant: str | None = None, threads: int = 1) -> None:
+        chosen = bundle.variant(variant) if variant else bundle.manifest.variants[0]
+        self.variant = chosen
+        self._interpreter = Interpreter(bundle.path(chosen), threads)
+        self.runtime = self._interpreter.runtime
+
+    def scores(self, frame: Frame) -> Scores:
+        """12 scores for a frame of the bundle's size."""
+        scores: list[float] = self._interpreter.run(frame.image).tolist()
+        return scores
+
+
+class DecidingPilot:
+    """Makes a pilot of an object that decides on one command."""
+
+    def __init__(self, decider: Decider) -> None:
+        self._decider = decider
+
+    def scores(self, frame: Frame) -> Scores:
+        """1 for the command that was decided on (its nearest class), 0 for the others."""
+        index = self._decider.decide(frame).nearest_class().index
+        return [1.0 if index == number else 0.0 for number in range(len(CLASSES))]
+
+
+class ConstantDecider:
+    """Always the same command: a baseline that any trained pilot must beat."""
+
+    def __init__(self, command: Command) -> None:
+        self._command = command
+
+    def decide(self, frame: Frame) -> Command:
+        """The same command, whatever is seen."""
+        return self._command

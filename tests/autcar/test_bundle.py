@@ -1,0 +1,135 @@
+import json
+
+import pytest
+
+from autcar.bundle import load_bundle, write_bundle
+from autcar.commands import LABELS
+from autcar.errors import BundleError, DataNotFoundError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_bundle(
+        tmp_path / "mine",
+        models={"int8": (b"int8 bytes", "int8"), "float32": (b"float bytes", "float32")},
+        card="# mine\n",
+        labels=LABELS,
+        width=224,
+        height=168,
+        metrics={"accuracy": 0.9},
+        data={"frames": 10},
+        versions={"autcar": "0"},
+    )
+    return tmp_path / "mine"
+
+
+def edit(folder, **changes):
+    path = folder / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_what_is_written_is_read_back(folder):
+    bundle = load_bundle(folder)
+    assert bundle.manifest.labels == LABELS
+    assert [variant.name for variant in bundle.manifest.variants] == ["int8", "float32"]
+    assert bundle.path(bundle.variant("int8")).read_bytes() == b"int8 bytes"
+    bundle.check_fits(224, 168)
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["mine"]
+
+
+def test_an_altered_cut_or_missing_file_is_refused(folder):
+    path = folder / "int8.tflite"
+    path.write_bytes(b"int8 bytez")
+    with pytest.raises(BundleError, match=r"int8\.tflite was altered.*copy the bundle again"):
+        load_bundle(folder)
+    path.write_bytes(b"int8")
+    with pytest.raises(BundleError, match="has 4 bytes, its manifest says 10"):
+        load_bundle(folder)
+    path.unlink()
+    with pytest.raises(BundleError, match=r"lacks int8\.tflite"):
+        load_bundle(folder)
+
+
+def test_no_bundle(tmp_path):
+    with pytest.raises(DataNotFoundError, match="there is no bundle at .*autcar train"):
+        load_bundle(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        load_bundle(tmp_path / "nowhere")
+
+
+def test_labels_in_another_order_are_refused(folder):
+    edit(folder, labels=[LABELS[1], LABELS[0], *LABELS[2:]])
+    with pytest.raises(
+        BundleError, match="another order: class 0 is left_light_forward, here it is left_light_b"
+    ):
+        load_bundle(folder).check_fits(224, 168)
+
+
+def test_other_labels_are_refused(folder):
+    edit(folder, labels=[*LABELS[:-1], "fly"])
+    with pytest.raises(BundleError, match="fly, stop"):
+        load_bundle(folder).check_fits(224, 168)
+
+
+def test_an_input_that_does_not_fit_the_camera_is_refused(folder):
+    with pytest.raises(BundleError, match=r"takes 224×168 .* gives 320×240; set width = 224"):
+        load_bundle(folder).check_fits(320, 240)
+
+
+def test_another_colour_order_is_refused(folder):
+    edit(folder, color="BGR")
+    with pytest.raises(BundleError, match="wants BGR"):
+        load_bundle(folder).check_fits(224, 168)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{", "cannot be read"),
+        ("[]", "not a JSON object"),
+        ('{"schema": 2}', "schema 2, this autcar reads 1"),
+        ('{"schema": 1, "labels": []}', "variants"),
+        ('{"schema": 1, "labels": [], "variants": []}', "missing"),
+    ],
+)
+def test_a_manifest_that_cannot_be_read(folder, text, says):
+    (folder / "manifest.json").write_text(text)
+    with pytest.raises(BundleError, match=says):
+        load_bundle(folder)
+
+
+def test_a_file_outside_the_bundle_is_never_opened(folder):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["variants"][0]["file"] = "../../secret"
+    edit(folder, variants=manifest["variants"])
+    with pytest.raises(BundleError, match="lies outside the bundle"):
+        load_bundle(folder)
+
+
+def test_an_unknown_variant_names_those_there_are(folder):
+    with pytest.raises(BundleError, match="no variant 'int4'; it has int8, float32"):
+        load_bundle(folder).variant("int4")
+
+
+def test_writing_replaces_a_bundle_and_nothing_else(folder, tmp_path):
+    other = tmp_path / "photos"
+    other.mkdir()
+    (other / "cat.jpg").touch()
+    same = dict(
+        models={"int8": (b"new", "int8")},
+        card="",
+        labels=LABELS,
+        width=1,
+        height=1,
+        metrics={},
+        data={},
+        versions={},
+    )
+    with pytest.raises(BundleError, match="is no bundle; name another folder"):
+        write_bundle(other, **same)
+    write_bundle(folder, **same)
+    assert [path.name for path in sorted(folder.iterdir())] == [
+        "card.md",
+        "int8.tflite",
+        "manifest.json",
+    ]

@@ -1,0 +1,56 @@
+"""Small recordings, made on the spot, that every part's tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from autcar.cameras.base import Frame
+from autcar.commands import CLASSES, Command
+from autcar.session import SessionWriter
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SHARED_DATA = REPOSITORY.parent / "shared" / "data"
+
+MakeSession = Callable[..., Path]
+
+
+def picture(index: int, width: int = 64, height: int = 48) -> np.ndarray:
+    """A picture that shows its command by where a bright column stands, with noise."""
+    generator = np.random.default_rng(index)
+    image = generator.integers(40, 90, (height, width, 3), dtype=np.uint8)
+    column = (index % len(CLASSES)) * width // len(CLASSES)
+    image[:, column : column + width // len(CLASSES)] += 120
+    return image
+
+
+@pytest.fixture
+def make_session(tmp_path: Path) -> MakeSession:
+    """Write a session of ``frames`` frames at 20 Hz; ``commands(i)`` labels frame ``i``."""
+
+    def make(
+        name: str = "session",
+        frames: int = 48,
+        commands: Callable[[int], Command] = lambda index: CLASSES[index % len(CLASSES)],
+        width: int = 64,
+        height: int = 48,
+        first: int = 0,
+    ) -> Path:
+        with SessionWriter(
+            tmp_path / "recordings",
+            width=width,
+            height=height,
+            fps=20.0,
+            name=name,
+            clock=lambda: datetime(2000, 1, 1, tzinfo=UTC),
+        ) as writer:
+            for index in range(first, first + frames):
+                frame = Frame(picture(index, width, height), index, index * 50_000_000)
+                writer.write(frame, commands(index), "human")
+        return writer.folder
+
+    return make
