@@ -209,7 +209,7 @@ def read_map(path: str | Path) -> tuple[Columns, npt.NDArray[np.int64]]:
     map repeats lines. Times and runs come from :data:`FRAMES` beside the map,
     where it is. An image that is not at its path is looked for beside the map,
     so a balanced folder can be moved. Raises :class:`DataNotFoundError` when the
-    map or images are gone, :class:`DataError` when no line can be used.
+    map is not there, :class:`DataError` when images are gone or no line can be used.
     """
     path = Path(path)
     try:
@@ -265,7 +265,7 @@ def _locate(map_file: Path, images: list[str]) -> list[str]:
         else:
             gone.append(image)
     if gone:
-        raise DataNotFoundError(
+        raise DataError(
             f"{map_file} names {len(images):,} images, {len(gone):,} of them are gone, the first "
             f"is {gone[0]}; make the folder again with Trainer().create_balanced_dataset(…)"
         )

@@ -143,7 +143,7 @@ def _stratify(
     classes = int(labels.max()) + 1
     held = np.bincount(rows * classes + labels, minlength=len(names) * classes)
     held = held.reshape(len(names), classes)
-    wanted = np.outer(shares, held.sum(axis=0))
+    wanted = np.outer(shares, held.sum(axis=0)) / sum(shares)
     parts = np.full(len(names), -1, np.int8)
     asked = [part for part in (_TRAIN, _TEST, _VALIDATION) if shares[part] > 0]
     has = np.zeros((len(shares), classes), bool)
