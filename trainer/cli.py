@@ -1,0 +1,175 @@
+"""The verbs ``train`` and ``eval``. Nothing heavy is imported until one of them runs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+_TRAIN_EXAMPLES = """\
+examples:
+  autcar train recordings --output models/mine
+  autcar train monday tuesday --network autcar --epochs 10
+  autcar train tub --include-deleted --split last     a Donkeycar tub, tested on its last part
+  autcar train recordings --network mine:build        your own function in mine.py
+
+what comes out: the bundle (int8 and float32 files, manifest.json, card.md), and under
+--run-dir a folder with summary.json, train.log and pictures. Ctrl-C keeps the best so far.
+"""
+
+_EVAL_EXAMPLES = """\
+examples:
+  autcar eval models/mine recordings
+  autcar eval models/mine recordings --split all --variant float32
+
+By default only the test part is used, split as when training with the same --split,
+--seed and data; --split all uses every frame, for data that training never saw.
+"""
+
+
+def add_verbs(verbs: Any) -> None:
+    """Add this package's verbs to the sub-parsers of the ``autcar`` command."""
+    _add_train(verbs)
+    _add_eval(verbs)
+
+
+def _verb(verbs: Any, name: str, summary: str, examples: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = verbs.add_parser(
+        name,
+        help=summary,
+        description=summary,
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return parser
+
+
+def _add_train(verbs: Any) -> None:
+    parser = _verb(verbs, "train", "make a bundle of recordings", _TRAIN_EXAMPLES)
+    add = parser.add_argument
+    add("data", nargs="+", metavar="DATA", help="recordings, tubs, or folders of them")
+    add("--output", type=Path, default=Path("models/mine"), help="the bundle (models/mine)")
+    add(
+        "--network",
+        default="compact",
+        help="compact, autcar, pilotnet or module:function (compact)",
+    )
+    add("--size", type=_size, default=(224, 168), metavar="WxH", help="of the frames (224x168)")
+    add("--epochs", type=int, help="at most so many")
+    add("--patience", type=int, help="stop after so many epochs no better than the best")
+    add("--batch-size", type=int, default=64, help="frames a step (64)")
+    add("--learning-rate", type=float, help="Adam's highest")
+    add("--augment", default="default", help="none, default or strong (default)")
+    add("--balance", choices=("upsample", "none"), default="upsample", help="(upsample)")
+    add(
+        "--split",
+        choices=("blocks", "last"),
+        default="blocks",
+        help="test on blocks of time from everywhere, or on the last (blocks)",
+    )
+    add("--validation", type=float, default=0.15, help="share of the frames (0.15)")
+    add("--test", type=float, default=0.15, help="share of the frames (0.15)")
+    add("--include-deleted", action="store_true", help="also frames that a tub flags as deleted")
+    add("--seed", type=int, default=0, help="the same gives the same model (0)")
+    add("--run-dir", type=Path, default=Path("runs"), help="for logs and pictures (runs)")
+    parser.set_defaults(run=_train)
+
+
+def _add_eval(verbs: Any) -> None:
+    parser = _verb(verbs, "eval", "see how good a bundle is on recordings", _EVAL_EXAMPLES)
+    add = parser.add_argument
+    add("bundle", metavar="BUNDLE", help="the bundle's folder")
+    add("data", nargs="+", metavar="DATA", help="recordings, tubs, or folders of them")
+    add("--variant", help="which file of the bundle (the first, int8)")
+    add(
+        "--split",
+        choices=("blocks", "last", "all"),
+        default="blocks",
+        help="which frames (blocks)",
+    )
+    add("--test", type=float, default=0.15, help="share of the frames (0.15)")
+    add("--validation", type=float, default=0.15, help="share of the frames (0.15)")
+    add("--include-deleted", action="store_true", help="also frames that a tub flags as deleted")
+    add("--seed", type=int, default=0, help="of the split (0)")
+    add("--plot", type=Path, metavar="PNG", help="draw the confusion matrix here")
+    add("--json", action="store_true", help="print one JSON object instead")
+    parser.set_defaults(run=_eval)
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, height = map(int, text.lower().split("x"))
+    if width < 32 or height < 32:
+        raise ValueError(text)
+    return width, height
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    from autcar.progress import terminal_progress
+    from trainer.evaluation import table
+    from trainer.pipeline import Settings, train_bundle
+    from trainer.quiet import import_tensorflow
+    from trainer.training import Schedule
+
+    import_tensorflow()
+    asked = {
+        "epochs": arguments.epochs,
+        "patience": arguments.patience,
+        "learning_rate": arguments.learning_rate,
+    }
+    settings = Settings(
+        data=tuple(arguments.data),
+        output=arguments.output,
+        network=arguments.network,
+        width=arguments.size[0],
+        height=arguments.size[1],
+        schedule=Schedule(**{key: value for key, value in asked.items() if value is not None}),
+        batch_size=arguments.batch_size,
+        augment=arguments.augment,
+        balance=arguments.balance,
+        split=arguments.split,
+        validation=arguments.validation,
+        test=arguments.test,
+        include_deleted=arguments.include_deleted,
+        seed=arguments.seed,
+        runs=arguments.run_dir,
+    )
+    result = train_bundle(settings, terminal_progress())
+    print(table(result.evaluation))
+    if result.steering:
+        print(result.steering)
+    print(f"bundle {result.bundle.folder}, run {result.run}")
+    print(f"next: autcar drive --bundle {result.bundle.folder}")
+    return 0 if result.proven else 1
+
+
+def _eval(arguments: argparse.Namespace) -> int:
+    from autcar.progress import terminal_progress
+    from trainer.evaluate_bundle import evaluate_bundle
+    from trainer.evaluation import table
+
+    evaluation, steering = evaluate_bundle(
+        arguments.bundle,
+        arguments.data,
+        variant=arguments.variant,
+        split=arguments.split,
+        validation=arguments.validation,
+        test=arguments.test,
+        include_deleted=arguments.include_deleted,
+        seed=arguments.seed,
+        progress=None if arguments.json else terminal_progress(),
+    )
+    if arguments.json:
+        print(json.dumps({**evaluation.as_dict(), "steering": steering and steering.as_dict()}))
+    else:
+        print(table(evaluation))
+        print(steering or "no frame was driven forward: no steering to score")
+    if arguments.plot:
+        from trainer.plots import plot_confusion
+
+        labels = tuple(evaluation.per_class)
+        title = f"{arguments.bundle}: {evaluation.frames:,} frames"
+        plot_confusion(evaluation.confusion, labels, arguments.plot, title)
+        if not arguments.json:
+            print(f"confusion matrix: {arguments.plot}")
+    return 0

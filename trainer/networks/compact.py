@@ -1,0 +1,37 @@
+"""The default network: four strided convolutions and two dense layers.
+
+The first convolution looks at every fourth pixel of every fourth row, so nothing
+is ever computed at full resolution. Batch normalisation makes training quick and
+disappears into the convolutions when the model is exported.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras import Sequential
+from keras.layers import (
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    Input,
+    ReLU,
+    Rescaling,
+)
+
+
+def build(height: int, width: int, classes: int) -> Any:
+    """RGB frames 0…255, N×height×width×3 → N×classes probabilities."""
+    network = Sequential([Input((height, width, 3)), Rescaling(1 / 255)], name="compact")
+    for filters, kernel, stride in ((16, 5, 4), (32, 3, 2), (48, 3, 2), (48, 3, 2)):
+        network.add(Conv2D(filters, kernel, stride, padding="same", use_bias=False))
+        network.add(BatchNormalization(momentum=0.9))
+        network.add(ReLU())
+    network.add(Flatten())
+    network.add(Dropout(0.3))
+    network.add(Dense(32, activation="relu"))
+    network.add(Dropout(0.1))
+    network.add(Dense(classes, activation="softmax"))
+    return network

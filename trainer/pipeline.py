@@ -1,0 +1,416 @@
+"""The whole way from recordings to a bundle, as one function.
+
+Read, split by time, balance the training part, decode once, train, convert,
+prove on frames that were held out, and pack. The command line, the demo and
+AutCar's ``Trainer`` all go this way.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from autcar import __version__
+from autcar.bundle import MANIFEST, Bundle, write_bundle
+from autcar.commands import LABELS
+from autcar.errors import BundleError, DataError
+from autcar.progress import LogProgress, Progress
+from trainer import networks
+from trainer.augmentation import preset
+from trainer.balance import balance_indices, describe_balance
+from trainer.batches import Batches, ImageCache
+from trainer.card import write_card
+from trainer.dataset import Dataset, load_dataset
+from trainer.evaluation import Evaluation, Steering, evaluate, evaluate_steering
+from trainer.plots import plot_classes, plot_confusion, plot_frames, plot_history
+from trainer.quantize import KINDS, Parity, latency_ms, parity, run_file, to_tflite
+from trainer.split import Split, split_by_time
+from trainer.training import History, Schedule, fit, predict, seed_everything
+
+Indices = npt.NDArray[np.int64]
+
+CALIBRATION_FRAMES = 240
+SHOWN_PROBLEMS = 5
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to train, on what, and how.
+
+    ``data`` are folders of recordings; ``output`` is the bundle's folder, ``runs``
+    where the run's folder is made (None: no run folder). ``network`` is a name of
+    :data:`trainer.networks.NETWORKS` or ``module:function``. ``validation`` and
+    ``test`` are shares of the frames, ``gap_s`` seconds apart from training.
+    """
+
+    data: tuple[str | Path, ...]
+    output: Path
+    network: str = networks.DEFAULT
+    width: int = 224
+    height: int = 168
+    schedule: Schedule = field(default_factory=Schedule)
+    batch_size: int = 64
+    augment: str = "default"
+    balance: Literal["upsample", "none"] = "upsample"
+    split: Literal["blocks", "last"] = "blocks"
+    validation: float = 0.15
+    test: float = 0.15
+    gap_s: float = 1.0
+    include_deleted: bool = False
+    seed: int = 0
+    runs: Path | None = Path("runs")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came out.
+
+    ``evaluation``, ``steering`` and each variant's ``parity`` are on the test part,
+    the first two by the variant that the car drives with. ``seen`` counts frames by
+    label: recorded, and shown in an epoch of training. ``plots`` are PNG files by name.
+    """
+
+    bundle: Bundle
+    history: History
+    evaluation: Evaluation
+    steering: Steering | None
+    parity: dict[str, Parity]
+    latency_ms: dict[str, float]
+    recorded: dict[str, int]
+    shown: dict[str, int]
+    run: Path | None
+    plots: dict[str, Path]
+    seconds: dict[str, float]
+
+    @property
+    def proven(self) -> bool:
+        """Whether every variant drives as the Keras model did."""
+        return all(parity.holds for parity in self.parity.values())
+
+
+def train_bundle(settings: Settings, progress: Progress | None = None) -> Result:
+    """Train a network on recordings and write its bundle.
+
+    Tells ``progress`` what happens. Raises :class:`~autcar.errors.AutcarError` for
+    data, names and folders that cannot be used, before anything is trained. Ctrl-C
+    during training packs the best epoch so far.
+    """
+    progress = progress or Progress()
+    check_output(settings.output)
+    dataset = load_dataset(settings.data, include_deleted=settings.include_deleted)
+    split = split_by_time(
+        dataset,
+        validation=settings.validation,
+        test=settings.test,
+        gap_s=settings.gap_s,
+        order=settings.split,
+        seed=settings.seed,
+    )
+    return train_on(dataset, split, settings, progress)
+
+
+def check_output(folder: Path) -> None:
+    """Raise :class:`BundleError` now where :func:`write_bundle` would only after training."""
+    other = folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file()
+    if folder.is_file() or other:
+        raise BundleError(f"{folder} is there and is no bundle; name another --output")
+
+
+def train_on(
+    dataset: Dataset,
+    split: Split,
+    settings: Settings,
+    progress: Progress,
+    *,
+    model: Any = None,
+    classes: Sequence[str] = LABELS,
+) -> Result:
+    """Train on the rows of ``dataset`` that ``split`` names, and write the bundle.
+
+    ``model`` is a Keras model to train in place of ``settings.network``. Its outputs
+    are ``classes``, in that order; the bundle's are always the 12 of the car.
+    """
+    run = _new_run(settings)
+    if run is None:
+        return _train_on(dataset, split, settings, progress, None, model, classes)
+    with open(run / "train.log", "w", encoding="utf-8") as log:
+        told = LogProgress(log, progress)
+        return _train_on(dataset, split, settings, told, run, model, classes)
+
+
+def _train_on(
+    dataset: Dataset,
+    split: Split,
+    settings: Settings,
+    progress: Progress,
+    run: Path | None,
+    model: Any,
+    classes: Sequence[str],
+) -> Result:
+    clock = _StopWatch()
+    _tell_data(dataset, split, progress)
+    seed_everything(settings.seed)
+    height, width = settings.height, settings.width
+    if model is None:
+        model = networks.build_network(settings.network, height, width, len(classes))
+    else:
+        model = networks.adapt(model, height, width, len(classes))
+    cache = ImageCache(
+        dataset,
+        height=height,
+        width=width,
+        progress=lambda done, total: progress.step("reading images", done, total),
+    )
+    _tell_problems(cache.problems, "images left out", progress)
+    split = _usable(split, cache)
+    clock.lap("reading")
+
+    rows = split.train
+    if settings.balance == "upsample":
+        rows = balance_indices(dataset.labels, rows, settings.seed)
+        for line in describe_balance(dataset.labels, split.train, rows):
+            progress.say(line)
+    outputs = _positions(classes)[dataset.labels]
+    training = Batches(
+        cache, outputs, rows, settings.batch_size, settings.seed, preset(settings.augment)
+    )
+    held_out = [
+        Batches(cache, labels, part, settings.batch_size, shuffle=False)
+        for labels, part in ((outputs, split.validation), (dataset.labels, split.test))
+    ]
+    validation, test = held_out
+    progress.say(
+        f"training {model.name}: {model.count_params():,} parameters, "
+        f"{len(rows):,} frames an epoch, {width}×{height}, seed {settings.seed}"
+    )
+    history = fit(model, training, validation, settings.schedule, progress)
+    progress.say(f"{history.ended}; kept epoch {history.best}")
+    clock.lap("training")
+
+    model = networks.spread(model, classes, LABELS)
+    examples = cache.images(_balanced_few(dataset.labels, split.train, settings.seed))
+    files = {kind: to_tflite(model, kind, examples) for kind in KINDS}
+    clock.lap("converting")
+
+    keras_scores, truth = predict(model, test, progress, "testing")
+    scores = {kind: run_file(content, test.epoch(0)) for kind, content in files.items()}
+    proof = {kind: parity(truth, keras_scores, found) for kind, found in scores.items()}
+    latency = {kind: latency_ms(content) for kind, content in files.items()}
+    driven = scores[KINDS[0]]
+    evaluation = evaluate(truth, driven.argmax(1))
+    steering = evaluate_steering(truth, driven)
+    for kind, found in proof.items():
+        progress.say(_parity_line(kind, found, len(files[kind]), latency[kind]))
+    clock.lap("testing")
+
+    shown = dict(
+        zip(LABELS, np.bincount(dataset.labels[rows], minlength=12).tolist(), strict=True)
+    )
+    facts = {
+        "network": model.name,
+        "parameters": model.count_params(),
+        "test": {**evaluation.as_dict(), "steering": steering and steering.as_dict()},
+        "parity": {kind: found.as_dict() for kind, found in proof.items()},
+        "latency_ms": latency,
+        "best_epoch": history.best,
+    }
+    data = {
+        "inputs": [str(path) for path in settings.data],
+        "digest": dataset.digest(),
+        "recorded": dataset.counts(),
+        "shown": shown,
+        "parts": {
+            "training": len(split.train),
+            "validation": len(split.validation),
+            "test": len(split.test),
+        },
+        "split": settings.split,
+        "gap_s": settings.gap_s,
+        "balance": settings.balance,
+        "augmentation": settings.augment,
+        "seed": settings.seed,
+        "notes": [*dataset.notes, *split.notes],
+    }
+    bundle = write_bundle(
+        settings.output,
+        models={kind: (content, kind) for kind, content in files.items()},
+        card=write_card(settings.output.name, facts, data),
+        labels=LABELS,
+        width=width,
+        height=height,
+        metrics=facts,
+        data=data,
+        versions=versions(),
+    )
+    result = Result(
+        bundle=bundle,
+        history=history,
+        evaluation=evaluation,
+        steering=steering,
+        parity=proof,
+        latency_ms=latency,
+        recorded=dataset.counts(),
+        shown=shown,
+        run=run,
+        plots=_plot(run, dataset, cache, split, history, evaluation, shown) if run else {},
+        seconds=clock.laps,
+    )
+    if run is not None:
+        model.save(run / "model.keras")
+        _write_summary(run, settings, result, facts, data)
+    return result
+
+
+def _tell_data(dataset: Dataset, split: Split, progress: Progress) -> None:
+    if not (len(split.validation) and len(split.test)):
+        raise DataError(
+            f"{len(dataset):,} frames leave {len(split.validation):,} to validate and "
+            f"{len(split.test):,} to test on; record more, or give larger shares"
+        )
+    progress.say(
+        f"{len(dataset):,} frames: {len(split.train):,} to train, "
+        f"{len(split.validation):,} to validate, {len(split.test):,} to test"
+    )
+    for note in (*dataset.notes, *split.notes):
+        progress.say(f"note: {note}")
+    _tell_problems(dataset.problems, "rows left out", progress)
+
+
+def _tell_problems(problems: Sequence[str], what: str, progress: Progress) -> None:
+    if problems:
+        progress.say(f"{len(problems):,} {what}:")
+        for problem in problems[:SHOWN_PROBLEMS]:
+            progress.say(f"  {problem}")
+        if len(problems) > SHOWN_PROBLEMS:
+            progress.say(f"  … and {len(problems) - SHOWN_PROBLEMS:,} more")
+
+
+def _usable(split: Split, cache: ImageCache) -> Split:
+    parts = (split.train, split.validation, split.test)
+    train, validation, test = map(cache.only_usable, parts)
+    if not (len(train) and len(validation) and len(test)):
+        raise DataError(
+            f"of the images to train, validate and test on, {len(train):,}, {len(validation):,} "
+            f"and {len(test):,} are usable; first problem: {cache.problems[0]}"
+        )
+    return Split(train, validation, test, split.notes)
+
+
+def _positions(classes: Sequence[str]) -> npt.NDArray[np.int16]:
+    """Where in ``classes`` each of the 12 stands, −1 where it does not."""
+    order = list(classes)
+    return np.array([order.index(x) if x in order else -1 for x in LABELS], np.int16)
+
+
+def _balanced_few(labels: npt.NDArray[np.int16], rows: Indices, seed: int) -> Indices:
+    """:data:`CALIBRATION_FRAMES` of ``rows``, or fewer, as many of each class as there are."""
+    rng = np.random.default_rng(seed)
+    present = np.unique(labels[rows])
+    each = -(-CALIBRATION_FRAMES // len(present))
+    return np.concatenate(
+        [rng.permutation(rows[labels[rows] == label])[:each] for label in present]
+    )
+
+
+def _parity_line(kind: str, found: Parity, size: int, latency: float) -> str:
+    line = (
+        f"{kind}: {size / 1000:,.0f} kB, {latency:.2f} ms a frame here; agrees with Keras on "
+        f"{found.agreement:.1%} of {found.frames:,} test frames, accuracy {found.accuracy:.3f} "
+        f"(Keras {found.keras_accuracy:.3f})"
+    )
+    if found.holds:
+        return line
+    return (
+        f"WARNING: {line}. It does not drive as the trained model does; train longer or on "
+        f"more data, or drive with the other variant"
+    )
+
+
+def _new_run(settings: Settings) -> Path | None:
+    if settings.runs is None:
+        return None
+    started = datetime.now(UTC).strftime("%Y-%m-%d_%H-%M-%S")
+    for number in range(1, 1000):
+        name = f"{started}_{settings.output.name}" + (f"_{number}" if number > 1 else "")
+        try:
+            (settings.runs / name).mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return settings.runs / name
+    raise DataError(f"{settings.runs} holds too many runs; name another --run-dir")
+
+
+def _plot(
+    run: Path,
+    dataset: Dataset,
+    cache: ImageCache,
+    split: Split,
+    history: History,
+    evaluation: Evaluation,
+    shown: dict[str, int],
+) -> dict[str, Path]:
+    rng = np.random.default_rng(0)
+    frames = {}
+    for label, name in enumerate(LABELS):
+        rows = split.train[dataset.labels[split.train] == label]
+        if len(rows):
+            frames[name] = list(cache.images(np.sort(rng.permutation(rows)[:8])))
+    title = f"{evaluation.frames:,} test frames, accuracy {evaluation.accuracy:.2f}"
+    return {
+        "frames": plot_frames(frames, run / "frames.png"),
+        "classes": plot_classes(dataset.counts(), shown, run / "classes.png"),
+        "history": plot_history(history, run / "history.png"),
+        "confusion": plot_confusion(evaluation.confusion, LABELS, run / "confusion.png", title),
+    }
+
+
+def _write_summary(
+    run: Path, settings: Settings, result: Result, facts: dict[str, Any], data: dict[str, Any]
+) -> None:
+    summary = {
+        "settings": asdict(settings),
+        "bundle": str(result.bundle.folder),
+        "history": result.history.as_dict(),
+        "metrics": facts,
+        "data": data,
+        "seconds": result.seconds,
+        "versions": versions(),
+    }
+    text = json.dumps(summary, indent=2, ensure_ascii=False, default=str)
+    (run / "summary.json").write_text(text + "\n", encoding="utf-8")
+
+
+def versions() -> dict[str, str]:
+    """What made a bundle: autcar, Python, TensorFlow, Keras, NumPy."""
+    import keras
+    import tensorflow as tf
+
+    return {
+        "autcar": __version__,
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+    }
+
+
+class _StopWatch:
+    """Seconds by stage."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps[name] = round(now - self._last, 3)
+        self._last = now

@@ -1,0 +1,143 @@
+"""Pictures of data and training, as PNG files.
+
+One hue from light to dark, or blue and orange: legible to the colour-blind and
+in grey. Drawn without a display.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from autcar.cameras.base import Image
+from trainer.training import History
+
+BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#6b6b6b"
+
+
+def _save(figure: Any, path: str | Path) -> Path:
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110, bbox_inches="tight", facecolor="white")
+    return path
+
+
+def _figure(width: float, height: float, rows: int = 1, columns: int = 1, **kinds: Any) -> Any:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots(rows, columns, **kinds)
+    for one in np.atleast_1d(axes).flat:
+        one.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def plot_confusion(
+    confusion: Sequence[Sequence[int]], labels: Sequence[str], path: str | Path, title: str
+) -> Path:
+    """Draw ``confusion[truth][prediction]``, counts; the shade is the share of the row.
+
+    Classes that neither occur nor were predicted are left out and named below.
+    """
+    counts = np.asarray(confusion)
+    seen = np.flatnonzero(counts.sum(0) + counts.sum(1)).tolist()
+    absent = [label for index, label in enumerate(labels) if index not in seen]
+    counts = counts[np.ix_(seen, seen)]
+    names = [labels[index] for index in seen]
+    share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    size = 2.6 + 0.62 * len(seen)
+    figure, axes = _figure(size + 1.0, size)
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    axes.set_xticks(range(len(seen)), names, rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(seen)), names)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    axes.set_title(title)
+    axes.spines[:].set_visible(False)
+    for row, column in zip(*np.nonzero(counts), strict=True):
+        axes.text(
+            column,
+            row,
+            f"{counts[row, column]:,}\n{share[row, column]:.0%}",
+            ha="center",
+            va="center",
+            fontsize=8,
+            color="white" if share[row, column] > 0.55 else "black",
+        )
+    if absent:
+        figure.supxlabel(
+            "neither here nor predicted: " + _lines(absent, 4), fontsize=8, color=GREY
+        )
+    return _save(figure, path)
+
+
+def _lines(words: Sequence[str], each: int) -> str:
+    rows = [", ".join(words[start : start + each]) for start in range(0, len(words), each)]
+    return ",\n".join(rows)
+
+
+def plot_history(history: History, path: str | Path) -> Path:
+    """Draw loss and accuracy by epoch, training and validation, with the epoch that was kept."""
+    figure, (loss, accuracy) = _figure(9.5, 3.6, 1, 2)
+    numbers = [epoch.number for epoch in history.epochs]
+    for axes, name in ((loss, "loss"), (accuracy, "accuracy")):
+        for prefix, color, style, label in (
+            ("", BLUE, "-o", "training"),
+            ("val_", ORANGE, "-s", "validation"),
+        ):
+            values = [getattr(epoch, prefix + name) for epoch in history.epochs]
+            axes.plot(numbers, values, style, color=color, label=label, markersize=4)
+        axes.axvline(history.best, color=GREY, linestyle=":", label="kept")
+        axes.set_xlabel("epoch")
+        axes.set_title(name)
+        axes.grid(alpha=0.25)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    accuracy.set_ylim(0, 1)
+    accuracy.legend(frameon=False)
+    return _save(figure, path)
+
+
+def plot_classes(before: Mapping[str, int], after: Mapping[str, int], path: str | Path) -> Path:
+    """Draw how many frames each class has, as recorded and as trained on."""
+    names = list(dict.fromkeys((*before, *after)))
+    figure, axes = _figure(8.5, 1.2 + 0.42 * len(names))
+    rows = np.arange(len(names))
+    for counts, offset, color, label in (
+        (before, -0.2, BLUE, "recorded"),
+        (after, 0.2, ORANGE, "an epoch of training"),
+    ):
+        values = [counts.get(name, 0) for name in names]
+        bars = axes.barh(rows + offset, values, 0.38, color=color, label=label)
+        axes.bar_label(bars, [f"{value:,}" for value in values], padding=3, fontsize=8)
+    axes.set_yticks(rows, names)
+    axes.invert_yaxis()
+    axes.set_xlabel("frames")
+    axes.margins(x=0.1)
+    axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+    return _save(figure, path)
+
+
+def plot_frames(frames: Mapping[str, Sequence[Image]], path: str | Path, columns: int = 8) -> Path:
+    """Draw a contact sheet: a row of up to ``columns`` frames (``uint8`` RGB) for each label."""
+    rows = [(label, list(images)[:columns]) for label, images in frames.items()]
+    height, width = next(images[0].shape[:2] for _, images in rows if images)
+    figure, axes = _figure(
+        1.6 + 1.35 * columns, 1.35 * height / width * len(rows) + 0.1 * len(rows)
+    )
+    gap = 4
+    sheet = np.full(((height + gap) * len(rows), (width + gap) * columns, 3), 255, np.uint8)
+    for row, (_, images) in enumerate(rows):
+        for column, image in enumerate(images):
+            top, left = row * (height + gap), column * (width + gap)
+            sheet[top : top + height, left : left + width] = image
+    axes.imshow(sheet)
+    axes.set_xticks([])
+    middles: npt.NDArray[np.float64] = (np.arange(len(rows)) + 0.5) * (height + gap)
+    axes.set_yticks(middles, [label for label, _ in rows])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return _save(figure, path)

@@ -1,0 +1,142 @@
+"""From a Keras model to the ``.tflite`` files that the car runs, with proof.
+
+Every file takes raw ``uint8`` RGB, 1×H×W×3, and gives ``float32`` probabilities.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from autcar.errors import DataError
+from autcar.interpreter import Interpreter
+from trainer.quiet import quiet
+
+KINDS = ("int8", "float32")
+"""What can be made; the first is what the car drives with."""
+
+MIN_AGREEMENT = 0.98
+MAX_ACCURACY_LOSS = 0.01
+
+Images = npt.NDArray[np.uint8]
+Scores = npt.NDArray[np.float32]
+
+
+def to_tflite(model: Any, kind: str, representative: Images) -> bytes:
+    """Convert a Keras model that takes N×H×W×3 RGB, 0…255.
+
+    ``kind`` is ``"float32"`` or ``"int8"`` (weights and activations; only int8
+    looks at ``representative``, ``uint8`` N×H×W×3 training images, balanced by
+    class). The batch is fixed at 1: with any other the runtimes lose XNNPACK.
+    Raises :class:`DataError` when int8 does not come out taking pixels as they are.
+    """
+    import tensorflow as tf
+    from keras import Input, Model, ops
+
+    if kind not in KINDS:
+        raise ValueError(f"kind {kind!r} is not one of {', '.join(KINDS)}")
+    shape = (1, *model.input_shape[1:])
+    if kind == "int8":
+        frame = Input(batch_shape=shape, name="frame")
+        single = Model(frame, model(frame, training=False))
+    else:
+        frame = Input(batch_shape=shape, dtype="uint8", name="frame")
+        single = Model(frame, model(ops.cast(frame, "float32"), training=False))
+    converter = tf.lite.TFLiteConverter.from_keras_model(single)
+    if kind == "int8":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: _calibration(representative)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = tf.uint8
+        # tflite-runtime 2.14 does not load dense layers quantized per channel.
+        converter._experimental_disable_per_channel_quantization_for_dense_layers = True
+    with quiet():
+        content = bytes(converter.convert())
+    if kind == "int8" and (found := _load(content).input_quantization) != (1.0, 0):
+        raise DataError(
+            f"the int8 model reads pixels with scale and zero point {found}, not (1.0, 0); "
+            f"its first layer must take raw RGB 0…255: check the network"
+        )
+    return content
+
+
+def _load(content: bytes) -> Interpreter:
+    with quiet():
+        return Interpreter(content)
+
+
+def run_file(content: bytes, batches: Iterable[tuple[Images, Any]]) -> Scores:
+    """N×classes probabilities of a ``.tflite`` file for the images of ``batches``, one by one."""
+    interpreter = _load(content)
+    return np.array([interpreter.run(image) for images, _ in batches for image in images])
+
+
+def latency_ms(content: bytes, runs: int = 60) -> float:
+    """The median time of one inference on one thread of this machine, in ms."""
+    interpreter = _load(content)
+    image = np.full(interpreter.shape[1:], 127, np.uint8)
+    times = []
+    for _ in range(runs):
+        started = time.perf_counter()
+        interpreter.run(image)
+        times.append(time.perf_counter() - started)
+    return float(np.median(times) * 1e3)
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far a converted file follows the Keras model it came from, on held-out frames.
+
+    ``agreement`` is the share of frames with the same answer, ``accuracy_loss`` what
+    was lost (negative: won) of ``keras_accuracy``, and ``recall_by_class`` pairs
+    Keras' and the file's recall for each class number that has frames.
+    """
+
+    frames: int
+    agreement: float
+    keras_accuracy: float
+    accuracy: float
+    recall_by_class: dict[int, tuple[float, float]]
+
+    @property
+    def accuracy_loss(self) -> float:
+        """Accuracy of Keras less accuracy of the file, 0…1."""
+        return self.keras_accuracy - self.accuracy
+
+    @property
+    def holds(self) -> bool:
+        """Whether the file drives as the model did: 98 % agree, at most 1 point lost."""
+        return self.agreement >= MIN_AGREEMENT and self.accuracy_loss <= MAX_ACCURACY_LOSS
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain numbers for JSON."""
+        return {**asdict(self), "accuracy_loss": self.accuracy_loss, "holds": self.holds}
+
+
+def parity(truth: npt.NDArray[Any], keras_scores: Scores, file_scores: Scores) -> Parity:
+    """Hold a file's N×classes scores against the Keras model's, and both against N classes."""
+    keras, file = keras_scores.argmax(1), file_scores.argmax(1)
+    recall = {}
+    for label in np.unique(truth).tolist():
+        rows = truth == label
+        recall[label] = (float((keras[rows] == label).mean()), float((file[rows] == label).mean()))
+    return Parity(
+        frames=len(truth),
+        agreement=float((keras == file).mean()),
+        keras_accuracy=float((keras == truth).mean()),
+        accuracy=float((file == truth).mean()),
+        recall_by_class=recall,
+    )
+
+
+def _calibration(images: Images) -> Iterator[list[npt.NDArray[np.float32]]]:
+    # The all-black and all-white frames pin the input's range to 0…255 on any data.
+    ends = np.zeros((2, *images.shape[1:]), np.uint8)
+    ends[1] = 255
+    for image in (*ends, *images):
+        yield [image[np.newaxis].astype(np.float32)]
