@@ -93,7 +93,8 @@ class Bundle:
             raise BundleError(
                 f"bundle {self.folder} takes {found.width}×{found.height} images, "
                 f"the camera gives {width}×{height}; set width = {found.width} and "
-                f"height = {found.height} under [camera] in car.toml, or train for {width}×{height}"
+                f"height = {found.height} under [camera] in car.toml, "
+                f"or train for {width}×{height}"
             )
 
 

@@ -89,7 +89,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception:
         traceback.print_exc()
         print(
-            "autcar: this is a fault in autcar, not in what you typed; please report the lines above",
+            "autcar: this is a fault in autcar, not in what you typed; "
+            "please report the lines above",
             file=sys.stderr,
         )
         return BUG

@@ -41,6 +41,18 @@ def encode_jpeg(image: Image, quality: int = 90) -> bytes:
     return bytes(data)
 
 
+def write_png(path: str | Path, image: Image) -> None:
+    """Write a ``uint8`` H×W×3 RGB image as PNG, whole or not at all."""
+    ok, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    if not ok:
+        raise DataError(f"cannot encode an image of shape {image.shape} as PNG")
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_bytes(bytes(data))
+    temporary.replace(path)
+
+
 def decode_image(data: bytes, name: str = "image") -> Image:
     """Decode JPEG or PNG bytes to ``uint8`` H×W×3 RGB.
 

@@ -1,0 +1,211 @@
+"""What ``autcar drive`` does: open the car and a pilot, drive, tell, and end at rest."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autcar.bundle import load_bundle, shipped_bundle
+from autcar.commands import LABELS, Command
+from autcar.config import Config, load_config
+from autcar.errors import ConfigError
+from autcar.rig import Rig, open_rig
+from autcar.safety import Gate, Reason
+from edge.histogram import Histogram
+
+if TYPE_CHECKING:
+    from edge.loop import Loop, Tick
+    from edge.pilots import Pilot
+
+FAST_SECONDS = 60.0
+
+
+def drive(arguments: argparse.Namespace) -> int:
+    """Run the verb; returns the exit code."""
+    config = load_config(arguments.config)
+    if arguments.seed is not None:
+        config = replace(config, simulator=replace(config.simulator, seed=arguments.seed))
+    seconds = arguments.seconds
+    if arguments.fast and seconds is None:
+        seconds = FAST_SECONDS
+    with open_rig(config, realtime=not arguments.fast) as rig:
+        pilot, name = _open_pilot(arguments, config, rig)
+        print(
+            f"{name} drives {_where(config, rig)}"
+            + ("" if arguments.fast else "; Ctrl-C stops it")
+        )
+        run = drive_rig(rig, pilot, Gate(config.safety), seconds, StatusLine())
+        if arguments.map:
+            _draw_map(rig, run, Path(arguments.map))
+    print(run.summary())
+    if arguments.json:
+        print(json.dumps(run.facts()))
+    return 0 if run.well else 1
+
+
+@dataclass
+class Run:
+    """How a drive went. ``score`` is the ground truth of a simulated car, else None."""
+
+    reason: Reason | None
+    frames: int
+    seconds: float
+    pilot_ms: Histogram
+    overhead_ms: Histogram
+    age_ms: Histogram
+    score: Any = None
+
+    @property
+    def well(self) -> bool:
+        """Whether the car drove to the end, on the track where that is known."""
+        return self.reason is None and (self.score is None or self.score.off_track_events == 0)
+
+    def facts(self) -> dict[str, Any]:
+        """Everything measured, JSON-able."""
+        return {
+            "reason": self.reason.value if self.reason else None,
+            "frames": self.frames,
+            "seconds": round(self.seconds, 3),
+            "pilot_ms": self.pilot_ms.facts(),
+            "overhead_ms": self.overhead_ms.facts(),
+            "age_ms": self.age_ms.facts(),
+            "score": self.score.facts() if self.score else None,
+        }
+
+    def summary(self) -> str:
+        """A few lines for a person."""
+        lines = [f"drove {self.seconds:.1f} s, {self.frames} frames"]
+        if self.frames:
+            lines.append(
+                f"pilot {self.pilot_ms.median:.2f} ms a frame, everything else "
+                f"{self.overhead_ms.median:.2f} ms (medians)"
+            )
+        if self.score:
+            lines.append(str(self.score))
+        if self.reason:
+            lines.append(f"stopped: {self.reason.value}")
+        return "\n".join(lines)
+
+
+class StatusLine:
+    """One line that is rewritten five times a second; silent when not at a terminal."""
+
+    def __init__(self) -> None:
+        self._told = 0.0
+        self._shown = False
+        self._speaks = sys.stdout.isatty()
+
+    def tell(self, tick: Tick, rate: float) -> None:
+        """Show what the car just did."""
+        now = time.monotonic()
+        if not self._speaks or now - self._told < 0.2:
+            return
+        self._told = now
+        verdict = tick.verdict
+        if verdict.reason is None and verdict.command is not None:
+            said = f"{LABELS[verdict.command]:<22} {verdict.confidence:4.0%}"
+        else:
+            said = f"at rest: {verdict.reason.value}" if verdict.reason else ""
+        age = f"{tick.age_ns / 1e6:5.1f} ms old" if tick.frame else "no frame"
+        print(f"\r\x1b[K{said}   {age}   {rate:5.1f} frames/s", end="", flush=True)
+        self._shown = True
+
+    def end(self) -> None:
+        """Leave the line standing."""
+        if self._shown:
+            print()
+
+
+def drive_rig(
+    rig: Rig, pilot: Pilot, gate: Gate, seconds: float | None, status: StatusLine | None = None
+) -> Run:
+    """Arm and drive until ``seconds`` of the rig's clock have passed, a fault, or Ctrl-C."""
+    from edge.loop import Loop
+
+    loop = Loop(rig.camera, pilot, rig.wheels, gate, rig.clock)
+    loop.arm()
+    return _Drive(rig, loop).until(seconds, status)
+
+
+class _Drive:
+    def __init__(self, rig: Rig, loop: Loop) -> None:
+        self._rig = rig
+        self._loop = loop
+        self.run = Run(None, 0, 0.0, Histogram(), Histogram(), Histogram())
+        if rig.world is not None:
+            from autcar.simulator.score import Score
+
+            self.run.score = Score(rig.world)
+
+    def until(self, seconds: float | None, status: StatusLine | None) -> Run:
+        run, clock = self.run, self._rig.clock
+        began_ns = clock()
+        ticks = self._loop.ticks()
+        try:
+            for tick in ticks:
+                self._note(tick)
+                run.seconds = (clock() - began_ns) / 1e9
+                if status:
+                    status.tell(tick, run.frames / max(run.seconds, 1e-9))
+                if tick.verdict.reason not in (None, Reason.DISARMED):
+                    run.reason = tick.verdict.reason
+                    break
+                if seconds is not None and run.seconds >= seconds:
+                    break
+        except KeyboardInterrupt:
+            pass
+        finally:
+            ticks.close()
+            if status:
+                status.end()
+        return run
+
+    def _note(self, tick: Tick) -> None:
+        run = self.run
+        if tick.frame is not None:
+            run.frames += 1
+            run.pilot_ms.add(tick.pilot_ns / 1e6)
+            run.overhead_ms.add(tick.overhead_ns / 1e6)
+            run.age_ms.add(tick.age_ns / 1e6)
+        if run.score is not None:
+            run.score.update()
+
+
+def _open_pilot(arguments: argparse.Namespace, config: Config, rig: Rig) -> tuple[Pilot, str]:
+    from edge.pilots import BundlePilot, ConstantDecider, DecidingPilot
+
+    if arguments.pilot == "straight":
+        return DecidingPilot(
+            ConstantDecider(Command("move", "medium", "forward"))
+        ), "always straight"
+    if arguments.pilot == "expert":
+        if rig.world is None:
+            raise ConfigError("the expert knows only the simulated car; use --pilot bundle")
+        from autcar.simulator.expert import Expert
+
+        return DecidingPilot(Expert(rig.world)), "the simulator's expert"
+    bundle = load_bundle(arguments.bundle or shipped_bundle())
+    bundle.check_fits(config.camera.width, config.camera.height)
+    pilot = BundlePilot(bundle, arguments.variant)
+    return pilot, f"{bundle.manifest.name} ({pilot.variant.name}, {pilot.runtime})"
+
+
+def _where(config: Config, rig: Rig) -> str:
+    if rig.world is None:
+        return config.car.name
+    return f"the simulated car on track {config.simulator.seed}"
+
+
+def _draw_map(rig: Rig, run: Run, path: Path) -> None:
+    if rig.world is None:
+        raise ConfigError("--map draws the simulated car's way; this is a real car")
+    from autcar.images import write_png
+    from autcar.simulator.draw import track_map
+
+    write_png(path, track_map(rig.world.track, [run.score.line]))
+    print(f"the way driven: {path}")

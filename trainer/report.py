@@ -1,0 +1,193 @@
+"""The demo's report: one page with pictures, readable without a network."""
+
+from __future__ import annotations
+
+import html
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from autcar.cameras.base import Image
+from autcar.commands import LABELS
+from autcar.images import write_png
+from autcar.simulator.draw import track_map
+from trainer.pipeline import Result
+from trainer.plots import BLUE, GREY, ORANGE, new_figure, save_figure
+
+if TYPE_CHECKING:
+    from autcar.simulator.score import Score
+    from autcar.simulator.track import Track
+
+PILOT_RGB = (0, 114, 178)
+STRAIGHT_RGB = (213, 94, 0)
+
+
+@dataclass(frozen=True)
+class Thought:
+    """A frame and the 12 scores that the pilot gave it."""
+
+    image: Image
+    scores: list[float]
+
+
+@dataclass(frozen=True)
+class Drive:
+    """How the bundle, and beside it a car that goes straight, drove one unseen track."""
+
+    seed: int
+    track: Track
+    pilot: Score
+    straight: Score
+    thoughts: Sequence[Thought]
+    stopped: str | None
+
+
+def write_report(folder: Path, result: Result, drives: Sequence[Drive], seconds: float) -> Path:
+    """Write ``report.html`` and its pictures into ``folder`` and return the page's path."""
+    pictures = folder / "pictures"
+    pictures.mkdir(exist_ok=True)
+    for path in result.plots.values():
+        shutil.copyfile(path, pictures / path.name)
+    for drive in drives:
+        lines = [(drive.straight.line, STRAIGHT_RGB), (drive.pilot.line, PILOT_RGB)]
+        write_png(pictures / f"track_{drive.seed}.png", track_map(drive.track, lines))
+        if drive.thoughts:
+            plot_thoughts(drive.thoughts, pictures / f"thoughts_{drive.seed}.png")
+    page = folder / "report.html"
+    page.write_text(_page(result, drives, seconds), encoding="utf-8")
+    return page
+
+
+def plot_thoughts(thoughts: Sequence[Thought], path: str | Path) -> Path:
+    """Draw frames, each with how sure the pilot was of each of the 12 commands."""
+    figure, axes = new_figure(4.0 * len(thoughts), 4.9, 2, len(thoughts), squeeze=False)
+    for column, thought in enumerate(thoughts):
+        picture, bars = axes[0][column], axes[1][column]
+        picture.imshow(thought.image)
+        picture.set_axis_off()
+        scores = np.asarray(thought.scores)
+        chosen = int(scores.argmax())
+        picture.set_title(f"{LABELS[chosen]}  {scores[chosen]:.0%}", fontsize=10)
+        colors = [BLUE if index == chosen else GREY for index in range(len(LABELS))]
+        bars.barh(range(len(LABELS)), scores, color=colors)
+        bars.set_yticks(range(len(LABELS)), LABELS if column == 0 else [""] * len(LABELS))
+        bars.tick_params(labelsize=8)
+        bars.invert_yaxis()
+        bars.set_xlim(0, 1)
+    return save_figure(figure, path)
+
+
+_STYLE = f"""
+:root {{ color-scheme: light dark; }}
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }}
+h1 {{ margin-bottom: 0; }} h2 {{ margin-top: 2.5rem; }}
+p.lead {{ font-size: 1.15rem; }}
+img {{ max-width: 100%; height: auto; background: white; border-radius: 6px; }}
+table {{ border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }}
+th, td {{ text-align: right; padding: .3rem .6rem; border-bottom: 1px solid #8884; }}
+th:first-child, td:first-child {{ text-align: left; }}
+.scroll {{ overflow-x: auto; }}
+.tracks {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(17rem, 1fr)); gap: 1rem; }}
+figure {{ margin: 0; }} figcaption {{ font-size: .9rem; }}
+.pilot {{ color: {BLUE}; font-weight: 600; }} .straight {{ color: {ORANGE}; font-weight: 600; }}
+@media (prefers-color-scheme: dark) {{ .pilot {{ color: #56b4e9; }} .straight {{ color: #e69f00; }} }}
+"""
+
+
+def _page(result: Result, drives: Sequence[Drive], seconds: float) -> str:
+    on_track = sum(drive.pilot.off_track_events == 0 for drive in drives)
+    straight = sum(drive.straight.off_track_events == 0 for drive in drives)
+    evaluation = result.evaluation
+    sections = [
+        f"<h1>A car learned to drive</h1><p class=lead>It recorded "
+        f"{sum(result.recorded.values()):,} frames, trained for "
+        f"{result.seconds['training']:.0f} s, and then drove <b>{on_track} of {len(drives)}</b> "
+        f"tracks that it had never seen with no wheel off the track. A car that always goes "
+        f"straight managed {straight}. All of it took {seconds / 60:.1f} minutes.</p>",
+        "<h2>Driving unseen tracks</h2><p>The way driven by the "
+        "<span class=pilot>bundle</span> and by a car that <span class=straight>always goes "
+        "straight</span>.</p>",
+        f"<div class=tracks>{''.join(map(_track, drives))}</div>",
+        f"<div class=scroll>{_drive_table(drives)}</div>",
+        "<h2>What it saw, and what it thought</h2>",
+        *(_picture(f"thoughts_{drive.seed}.png", f"track {drive.seed}") for drive in drives),
+        "<h2>What was recorded</h2>",
+        _picture("frames.png", "frames of each command, from the training part"),
+        _picture("classes.png", "frames of each command: as recorded, and as trained on"),
+        "<h2>How it learned</h2>",
+        _picture("history.png", "loss and accuracy by epoch"),
+        f"<p>On {evaluation.frames:,} held-out frames the int8 model is right in "
+        f"{evaluation.accuracy:.1%} (mean over classes {evaluation.balanced_accuracy:.1%}; always "
+        f"answering {html.escape(evaluation.baseline_label)} would be right in "
+        f"{evaluation.baseline_accuracy:.1%}). A neighbouring command is often no mistake: the "
+        f"car corrects itself at the next frame, which is why driving is the better test.</p>",
+        _picture("confusion.png", "which command it took for which"),
+        "<h2>What ships</h2>",
+        f"<div class=scroll>{_variant_table(result)}</div>",
+    ]
+    return (
+        "<!doctype html><html lang=en><meta charset=utf-8>"
+        "<meta name=viewport content='width=device-width, initial-scale=1'>"
+        f"<title>autcar demo</title><style>{_STYLE}</style>" + "\n".join(sections) + "</html>\n"
+    )
+
+
+def _picture(name: str, caption: str) -> str:
+    text = html.escape(caption)
+    return f"<figure><img src='pictures/{name}' alt='{text}'><figcaption>{text}</figcaption></figure>"
+
+
+def _track(drive: Drive) -> str:
+    verdict = "no wheel off the track" if drive.pilot.off_track_events == 0 else "left the track"
+    if drive.stopped:
+        verdict += f"; stopped: {drive.stopped}"
+    return _picture(
+        f"track_{drive.seed}.png", f"track {drive.seed}: {drive.pilot.laps:.1f} laps, {verdict}"
+    )
+
+
+def _drive_table(drives: Sequence[Drive]) -> str:
+    head = ["track", "driver", "seconds", "metres", "laps", "off the track", "worst cm from centre"]
+    rows = [
+        [
+            f"{drive.seed}",
+            name,
+            f"{score.seconds:.1f}",
+            f"{score.distance:.1f}",
+            f"{score.laps:.1f}",
+            f"{score.off_track_events}",
+            f"{score.max_lateral * 100:.1f}",
+        ]
+        for drive in drives
+        for name, score in (("the bundle", drive.pilot), ("always straight", drive.straight))
+    ]
+    return _table(head, rows)
+
+
+def _variant_table(result: Result) -> str:
+    head = ["variant", "kB", "ms a frame here", "agrees with Keras", "accuracy", "Keras' accuracy"]
+    rows: list[list[Any]] = []
+    for variant in result.bundle.manifest.variants:
+        proof = result.parity[variant.name]
+        rows.append(
+            [
+                variant.name,
+                f"{variant.size / 1000:.0f}",
+                f"{result.latency_ms[variant.name]:.2f}",
+                f"{proof.agreement:.1%}",
+                f"{proof.accuracy:.3f}",
+                f"{proof.keras_accuracy:.3f}",
+            ]
+        )
+    return _table(head, rows)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    def row(cells: Sequence[str], tag: str) -> str:
+        return "<tr>" + "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells) + "</tr>"
+
+    return "<table>" + row(head, "th") + "".join(row(cells, "td") for cells in rows) + "</table>"
