@@ -264,6 +264,8 @@ def _parse_row(folder: Path, text: str, index: int) -> Record:
         raise ValueError(f"{text[:60]!r} has no command; expected image;command")
     command = Command.parse(cells[1])
     time_ns = int(cells[2]) if len(cells) > 2 and cells[2] else None
+    if time_ns is not None and not 0 <= time_ns < 2**63:
+        raise ValueError(f"capture time {cells[2][:30]} is no time in ns")
     sequence = int(cells[3]) if len(cells) > 3 and cells[3] else index
     source = cells[4] if len(cells) > 4 and cells[4] else "unknown"
     image = Path(cells[0])
