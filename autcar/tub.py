@@ -161,6 +161,8 @@ class _Row:
     def parse(cls, text: str) -> _Row:
         """Read one line of a catalog. Raises ValueError saying what is wrong with it."""
         raw = json.loads(text)
+        if not isinstance(raw, dict):
+            raise ValueError("it is not an object with numbers for angle and throttle")
         try:
             row = cls(
                 index=int(raw["_index"]),
@@ -173,8 +175,10 @@ class _Row:
             )
         except KeyError as error:
             raise ValueError(f"it has no {error}") from error
-        except (TypeError, AttributeError) as error:
+        except (TypeError, OverflowError) as error:
             raise ValueError("it is not an object with numbers for angle and throttle") from error
+        if not 0 <= row.time_ns < 2**63:
+            raise ValueError(f"_timestamp_ms {raw['_timestamp_ms']} is no time in ms")
         if not (math.isfinite(row.angle) and math.isfinite(row.throttle)):
             raise ValueError(f"angle {row.angle} or throttle {row.throttle} is not finite")
         return row

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -153,19 +154,21 @@ def _read_tub(folder: Path, *, include_deleted: bool, mapping: TubMapping) -> Co
     )
     if tub.deleted:
         taken = "taken all the same" if include_deleted else "left out"
-        columns.notes.append(
-            f"{folder.name}: {tub.deleted:,} frames flagged as deleted were {taken}"
-        )
+        columns.notes.append(f"{folder.name}: {tub.deleted:,} frames flagged as deleted {taken}")
     _drop_twins(columns)
     return columns
 
 
 def _describe_mapping(name: str, asked: TubMapping, fitted: TubMapping) -> str:
-    why = " (75th percentile of its straight throttle)" if asked.fast_throttle is None else ""
+    if math.isinf(fitted.fast_throttle or 0.0):
+        fast = "nothing taken as fast, as it has one straight throttle"
+    elif asked.fast_throttle is None:
+        fast = f"fast from {fitted.fast_throttle:.3g} (75th percentile of its straight throttle)"
+    else:
+        fast = f"fast from {fitted.fast_throttle:.3g}"
     return (
         f"{name}: |angle| < {fitted.straight:g} taken as move, < {fitted.light:g} as light, else "
-        f"medium; |throttle| < {fitted.standing:g} as stop; fast from {fitted.fast_throttle:.3g}"
-        + why
+        f"medium; |throttle| < {fitted.standing:g} as stop; {fast}"
     )
 
 
@@ -184,8 +187,8 @@ def _drop_twins(columns: Columns) -> None:
     if twins:
         columns.keep(keep)
         columns.notes.append(
-            f"{columns.root.name}: {len(twins)} images stand there more than once, byte for byte: "
-            f"left out {repeated} repeats, and {contradicting} frames whose commands contradict"
+            f"{columns.root.name}: {len(twins)} images stand there more than once, byte for byte; "
+            f"frames left out: {repeated} repeats, {contradicting} whose commands contradict"
         )
 
 
