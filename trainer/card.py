@@ -40,8 +40,8 @@ _WARNING = (
 
 def _split_text(data: Mapping[str, Any], parts: Mapping[str, int]) -> str:
     how = {
-        "blocks": "by blocks of time from all over the recordings",
-        "last": "by time: the test part is the last of all frames",
+        "blocks": "by blocks of time from all over the recordings, {gap:g} s apart",
+        "last": "by time, {gap:g} s apart: the test part is the last of all frames",
         "maps": "as the balanced folder's two maps say; the test map also served to validate, "
         "but neither stopped the training nor chose its weights",
     }[data["split"]]
@@ -50,7 +50,7 @@ def _split_text(data: Mapping[str, Any], parts: Mapping[str, int]) -> str:
         "none": "Classes were shown as often as they stand there",
     }[data["balance"]]
     return (
-        f"Split {how}, {data['gap_s']:g} s apart: {parts['training']:,} to train, "
+        f"Split {how.format(gap=data['gap_s'])}: {parts['training']:,} to train, "
         f"{parts['validation']:,} to validate, {parts['test']:,} to test. {balance}, with "
         f"augmentation `{data['augmentation']}`; seed {data['seed']}."
     )

@@ -14,6 +14,7 @@ from autcar.progress import Progress
 from trainer.batches import Batches, ImageCache
 from trainer.dataset import load_dataset
 from trainer.evaluation import Evaluation, Steering, evaluate, evaluate_steering
+from trainer.quiet import quiet
 from trainer.split import split_by_time
 
 
@@ -53,12 +54,22 @@ def evaluate_bundle(
     cache = ImageCache(dataset, height=manifest.height, width=manifest.width)
     for problem in (*dataset.problems, *cache.problems):
         progress.say(problem)
-    interpreter = Interpreter(loaded.path(chosen))
-    rows = cache.only_usable(np.arange(len(dataset)))
+    with quiet():
+        interpreter = Interpreter(loaded.path(chosen))
+    batches = Batches(cache, dataset.labels, np.arange(len(dataset)), shuffle=False)
+    scores, truth = predict_frames(interpreter, batches, progress)
+    return evaluate(truth, scores.argmax(1), manifest.labels), evaluate_steering(truth, scores)
+
+
+def predict_frames(
+    interpreter: Interpreter, batches: Batches, progress: Progress | None = None
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int16]]:
+    """N×classes scores of each image of ``batches``, and the N true classes."""
     scores: list[npt.NDArray[np.float32]] = []
-    for images, _ in Batches(cache, dataset.labels, rows, shuffle=False).epoch(0):
-        progress.step("testing", len(scores), len(rows))
+    truth: list[npt.NDArray[np.int16]] = []
+    for images, labels in batches.epoch(0):
         scores += [interpreter.run(image) for image in images]
-    progress.step("testing", len(rows), len(rows))
-    table, truth = np.array(scores), dataset.labels[rows]
-    return evaluate(truth, table.argmax(1), manifest.labels), evaluate_steering(truth, table)
+        truth.append(labels)
+        if progress:
+            progress.step("testing", len(truth), len(batches))
+    return np.array(scores), np.concatenate(truth)

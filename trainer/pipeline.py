@@ -61,7 +61,7 @@ class Settings:
     batch_size: int = 64
     augment: str = "default"
     balance: Literal["upsample", "none"] = "upsample"
-    split: Literal["blocks", "last"] = "blocks"
+    split: Literal["blocks", "last", "maps"] = "blocks"
     validation: float = 0.15
     test: float = 0.15
     gap_s: float = 1.0
@@ -112,7 +112,7 @@ def train_bundle(settings: Settings, progress: Progress | None = None) -> Result
         validation=settings.validation,
         test=settings.test,
         gap_s=settings.gap_s,
-        order=settings.split,
+        order="last" if settings.split == "last" else "blocks",
         seed=settings.seed,
     )
     return train_on(dataset, split, settings, progress)
@@ -137,7 +137,8 @@ def train_on(
     """Train on the rows of ``dataset`` that ``split`` names, and write the bundle.
 
     ``model`` is a Keras model to train in place of ``settings.network``. Its outputs
-    are ``classes``, in that order; the bundle's are always the 12 of the car.
+    are ``classes``, in that order, which must be all 12 for an augmentation that
+    mirrors; the bundle's are always the 12 of the car.
     """
     run = _new_run(settings)
     if run is None:

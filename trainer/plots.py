@@ -21,16 +21,20 @@ from trainer.training import History
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#6b6b6b"
 
 
-def _save(figure: Any, path: str | Path) -> Path:
+def save_figure(figure: Any, path: str | Path) -> Path:
+    """Write a figure as PNG, making its folder, and return where."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110, bbox_inches="tight", facecolor="white")
     return path
 
 
-def _figure(width: float, height: float, rows: int = 1, columns: int = 1, **kinds: Any) -> Any:
+def new_figure(
+    width: float, height: float, rows: int = 1, columns: int = 1, *, squeeze: bool = True
+) -> Any:
+    """A figure of ``width`` × ``height`` inches, and its axes; one alone unless not squeezed."""
     figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots(rows, columns, **kinds)
+    axes = figure.subplots(rows, columns, squeeze=squeeze)
     for one in np.atleast_1d(axes).flat:
         one.spines[["top", "right"]].set_visible(False)
     return figure, axes
@@ -50,7 +54,7 @@ def plot_confusion(
     names = [labels[index] for index in seen]
     share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     size = 2.6 + 0.62 * len(seen)
-    figure, axes = _figure(size + 1.0, size)
+    figure, axes = new_figure(size + 1.0, size)
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     axes.set_xticks(range(len(seen)), names, rotation=40, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(seen)), names)
@@ -72,7 +76,7 @@ def plot_confusion(
         figure.supxlabel(
             "neither here nor predicted: " + _lines(absent, 4), fontsize=8, color=GREY
         )
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def _lines(words: Sequence[str], each: int) -> str:
@@ -82,7 +86,7 @@ def _lines(words: Sequence[str], each: int) -> str:
 
 def plot_history(history: History, path: str | Path) -> Path:
     """Draw loss and accuracy by epoch, training and validation, with the epoch that was kept."""
-    figure, (loss, accuracy) = _figure(9.5, 3.6, 1, 2)
+    figure, (loss, accuracy) = new_figure(9.5, 3.6, 1, 2)
     numbers = [epoch.number for epoch in history.epochs]
     for axes, name in ((loss, "loss"), (accuracy, "accuracy")):
         for prefix, color, style, label in (
@@ -98,13 +102,13 @@ def plot_history(history: History, path: str | Path) -> Path:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     accuracy.set_ylim(0, 1)
     accuracy.legend(frameon=False)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def plot_classes(before: Mapping[str, int], after: Mapping[str, int], path: str | Path) -> Path:
     """Draw how many frames each class has, as recorded and as trained on."""
     names = list(dict.fromkeys((*before, *after)))
-    figure, axes = _figure(8.5, 1.2 + 0.42 * len(names))
+    figure, axes = new_figure(8.5, 1.2 + 0.42 * len(names))
     rows = np.arange(len(names))
     for counts, offset, color, label in (
         (before, -0.2, BLUE, "recorded"),
@@ -118,14 +122,14 @@ def plot_classes(before: Mapping[str, int], after: Mapping[str, int], path: str 
     axes.set_xlabel("frames")
     axes.margins(x=0.1)
     axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def plot_frames(frames: Mapping[str, Sequence[Image]], path: str | Path, columns: int = 8) -> Path:
     """Draw a contact sheet: a row of up to ``columns`` frames (``uint8`` RGB) for each label."""
     rows = [(label, list(images)[:columns]) for label, images in frames.items()]
     height, width = next(images[0].shape[:2] for _, images in rows if images)
-    figure, axes = _figure(
+    figure, axes = new_figure(
         1.6 + 1.35 * columns, 1.35 * height / width * len(rows) + 0.1 * len(rows)
     )
     gap = 4
@@ -140,4 +144,4 @@ def plot_frames(frames: Mapping[str, Sequence[Image]], path: str | Path, columns
     axes.set_yticks(middles, [label for label, _ in rows])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    return _save(figure, path)
+    return save_figure(figure, path)

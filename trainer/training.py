@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -35,8 +35,10 @@ class Schedule:
     Adam's rate rises over the first half epoch to ``learning_rate`` and falls along
     a cosine to nearly 0 at the last of ``epochs``. Training ends early after
     ``patience`` validations in a row that are no better than the best, never before
-    ``min_epochs``. ``label_smoothing`` is the share of certainty given to all classes
-    alike: drivers' labels are not certain.
+    ``min_epochs``, and the best weights are kept. With ``keep="last"`` all epochs are
+    done and the last weights kept, so that validation decides nothing.
+    ``label_smoothing`` is the share of certainty given to all classes alike:
+    drivers' labels are not certain.
     """
 
     epochs: int = 30
@@ -44,6 +46,7 @@ class Schedule:
     label_smoothing: float = 0.1
     patience: int = 5
     min_epochs: int = 3
+    keep: Literal["best", "last"] = "best"
 
 
 @dataclass(frozen=True)
@@ -105,9 +108,9 @@ def fit(
         for number in range(1, schedule.epochs + 1):
             epoch = learner.epoch(number, training, validation, progress)
             history.epochs.append(epoch)
-            if epoch.val_loss < best:
+            if epoch.val_loss < best or schedule.keep == "last":
                 best, weights, history.best = epoch.val_loss, model.get_weights(), number
-            progress.say(_line(epoch, schedule.epochs, number == history.best))
+            progress.say(_line(epoch, schedule, number == history.best))
             waited = number - history.best
             if waited >= schedule.patience and number >= schedule.min_epochs:
                 history.ended = f"no better for {waited} epochs"
@@ -116,7 +119,7 @@ def fit(
         if not history.best:
             raise
         history.ended = "interrupted"
-        progress.say(f"interrupted: keeping epoch {history.best}, the best so far")
+        progress.say(f"interrupted: keeping epoch {history.best}, the {schedule.keep} so far")
     model.set_weights(weights)
     return history
 
@@ -264,10 +267,11 @@ def _reported(batches: BatchSource, epoch: int, what: str, progress: Progress) -
     progress.step(what, total, total)
 
 
-def _line(epoch: Epoch, epochs: int, best: bool) -> str:
+def _line(epoch: Epoch, schedule: Schedule, kept: bool) -> str:
+    best = "; best so far" if kept and schedule.keep == "best" else ""
     return (
-        f"epoch {epoch.number:>2} of {epochs}: loss {epoch.loss:.3f}, "
-        f"accuracy {epoch.accuracy:.3f}; validation: loss {epoch.val_loss:.3f}, accuracy {epoch.val_accuracy:.3f}, "
-        f"balanced {epoch.val_balanced_accuracy:.3f}; {epoch.rate:,.0f} images/s"
-        f"{'  (best)' if best else ''}"
+        f"epoch {epoch.number:>2} of {schedule.epochs}: loss {epoch.loss:.3f}, "
+        f"accuracy {epoch.accuracy:.3f}; validation: loss {epoch.val_loss:.3f}, "
+        f"accuracy {epoch.val_accuracy:.3f}, balanced {epoch.val_balanced_accuracy:.3f}; "
+        f"{epoch.rate:,.0f} images/s{best}"
     )
