@@ -18,15 +18,21 @@ from trainer.dataset import load_dataset
 from trainer.split import split_by_time
 
 
+@pytest.fixture(autouse=True)
+def no_sync(monkeypatch):
+    """No power is cut here: forcing the whole disk each time is all that would take long."""
+    monkeypatch.setattr("os.sync", lambda: None)
+
+
 @pytest.fixture
 def recordings(make_session):
-    """Two sessions of 30 s that change class each second, ``stop`` rare."""
+    """Two sessions of 15 s that change class twice a second, ``stop`` rare."""
 
     def commands(index):
-        return CLASSES[(index // 20) % 11] if index % 300 > 10 else CLASSES[11]
+        return CLASSES[(index // 10) % 11] if index % 150 > 5 else CLASSES[11]
 
-    make_session("one", frames=600, commands=commands)
-    return make_session("two", frames=600, commands=commands, first=600).parent
+    make_session("one", frames=300, commands=commands)
+    return make_session("two", frames=300, commands=commands, first=300).parent
 
 
 @pytest.fixture

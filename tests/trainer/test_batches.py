@@ -12,6 +12,12 @@ from trainer.batches import Batches, ImageCache
 from trainer.dataset import load_dataset
 
 
+@pytest.fixture(autouse=True)
+def no_sync(monkeypatch):
+    """No power is cut here: forcing the whole disk each time is all that would take long."""
+    monkeypatch.setattr("os.sync", lambda: None)
+
+
 @pytest.fixture
 def dataset(make_session):
     return load_dataset(make_session(frames=48))

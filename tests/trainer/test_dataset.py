@@ -14,6 +14,12 @@ REAL_TUB = SHARED_DATA / "tub_formula_usi"
 needs_real_tub = pytest.mark.skipif(not REAL_TUB.is_dir(), reason=f"{REAL_TUB} is not here")
 
 
+@pytest.fixture(autouse=True)
+def no_sync(monkeypatch):
+    """No power is cut here: forcing the whole disk each time is all that would take long."""
+    monkeypatch.setattr("os.sync", lambda: None)
+
+
 def write_autcar_folder(folder, commands):
     folder.mkdir()
     rows = [f"{i}_car_snapshot.png;{command}\r\n" for i, command in enumerate(commands)]
