@@ -63,6 +63,29 @@ class RecordSection:
 
     folder: str = _setting("recordings", "sessions are written below this folder")
     quality: int = _setting(90, "JPEG quality", 1, 100)
+    idle: bool = _setting(False, "also record while nobody drives")
+    free_mb: int = _setting(
+        500, "stop recording when less than this is free on the card", 0, 2**31
+    )
+    keep_s: float = _setting(10.0, "how far back 'save the last seconds' can reach", 0, 120)
+    queue: int = _setting(
+        100, "frames that may wait for a slow card before some are dropped", 1, 10_000
+    )
+
+
+@dataclass(frozen=True)
+class CockpitSection:
+    """The page in the browser, and AutCar's remote protocol."""
+
+    listen: str = _setting("127.0.0.1", "0.0.0.0 lets other devices in, by a pairing code")
+    port: int = _setting(8080, "0 takes any free one", 0, 65535)
+    pair: bool = _setting(False, "ask for the pairing code on this computer, too")
+    hosts: str = _setting("", "further names this car is opened by, such as 'car.lan, 10.0.0.7'")
+    certificate: str = _setting("", "PEM file: serve https with it")
+    key: str = _setting("", "PEM file: the key of the certificate")
+    link_ms: float = _setting(400.0, "stop when the driver was not heard for this long", 100, 1000)
+    remote_port: int = _setting(0, "AutCar's remote protocol; 0 is off, AutCar had 8090", 0, 65535)
+    remote_listen: str = _setting("127.0.0.1", "it knows no pairing: open it to others with care")
 
 
 @dataclass(frozen=True)
@@ -75,6 +98,7 @@ class Config:
     safety: Limits = field(default_factory=Limits)
     simulator: SimulatorSection = field(default_factory=SimulatorSection)
     record: RecordSection = field(default_factory=RecordSection)
+    cockpit: CockpitSection = field(default_factory=CockpitSection)
 
 
 def load_config(path: str | Path | None = None) -> Config:

@@ -5,6 +5,9 @@ folder, command as JSON (AutCar's own reader takes these two), then capture time
 in ns, sequence number and source. A row is appended only after its image is
 whole. What a power cut can leave behind — a torn last row, a row whose image
 never reached the card — the reader skips and reports.
+
+Deleting is soft: ``deleted.json`` lists ranges of rows, in the order they were
+deleted, so the last can be taken back. Rows count from 0, one a line.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ from autcar.images import encode_jpeg
 SCHEMA = 1
 CSV = "training.csv"
 INFO = "session.json"
+DELETED = "deleted.json"
 SOURCES = ("human", "pilot", "takeover", "expert", "unknown")
 
 SYNC_INTERVAL_S = 0.5
@@ -53,7 +57,8 @@ class SessionWriter:
 
     A new folder ``parent/name`` is made, never an old one reused, so no image is
     ever overwritten. ``clock`` gives the wall time for ``session.json``; the
-    simulator passes its own, so that the same seed writes the same bytes.
+    simulator passes its own, so that the same seed writes the same bytes. With
+    ``self_sync`` false the owner calls :meth:`sync`, from a thread that may wait.
     """
 
     def __init__(
@@ -67,8 +72,10 @@ class SessionWriter:
         name: str | None = None,
         quality: int = 90,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        self_sync: bool = True,
     ) -> None:
         self._clock = clock
+        self._self_sync = self_sync
         started = clock()
         self.folder = _new_folder(Path(parent), name or started.strftime("%Y-%m-%d_%H-%M-%S"))
         self.counts: Counter[str] = Counter()
@@ -106,22 +113,28 @@ class SessionWriter:
                 f"frame {frame.sequence} has shape {frame.image.shape}, the session "
                 f"{self.folder.name} has {self._shape}; start a new session for a new size"
             )
+        jpeg = encode_jpeg(frame.image, self._quality)
+        self.append(jpeg, frame.time_ns, frame.sequence, command, source)
+
+    def append(
+        self, jpeg: bytes, time_ns: int, sequence: int, command: Command, source: str
+    ) -> None:
+        """Write an encoded image of the session's size and its row, as :meth:`write` does."""
         if source not in SOURCES:
             raise DataError(f"source {source!r} is not one of {', '.join(SOURCES)}")
         name = f"images/{self._frames:08d}.jpg"
-        _write_whole(self.folder / name, encode_jpeg(frame.image, self._quality))
-        row = f"{name};{command.to_json()};{frame.time_ns};{frame.sequence};{source}\n"
-        self._append(row.encode())
+        _write_whole(self.folder / name, jpeg)
+        self._append(f"{name};{command.to_json()};{time_ns};{sequence};{source}\n".encode())
         self._frames += 1
         self.counts[command.label] += 1
-        if time.monotonic() - self._synced_at > SYNC_INTERVAL_S:
-            self._sync()
+        if self._self_sync and time.monotonic() - self._synced_at > SYNC_INTERVAL_S:
+            self.sync()
 
     def close(self) -> None:
         """Force everything to the card and note the end. Closing twice is harmless."""
         if self._csv.closed:
             return
-        self._sync()
+        self.sync()
         self._csv.close()
         self._info["ended"] = self._clock().isoformat()
         self._info["frames"] = self._frames
@@ -136,7 +149,8 @@ class SessionWriter:
     def _write_info(self) -> None:
         write_atomic(self.folder / INFO, json.dumps(self._info, indent=2) + "\n")
 
-    def _sync(self) -> None:
+    def sync(self) -> None:
+        """Force what was written to the card. May wait as long as the card is busy."""
         # One sync of the whole file system costs less than one fsync per image.
         os.sync()
         self._synced_at = time.monotonic()
@@ -180,16 +194,21 @@ class Record:
     time_ns: int | None
     sequence: int
     source: str
+    row: int = 0
 
 
 @dataclass(frozen=True)
 class Session:
-    """A session as read: its records, and in ``problems`` what was skipped and why."""
+    """A session as read: its records, and in ``problems`` what was skipped and why.
+
+    ``deleted`` counts the records that are softly deleted, read or not.
+    """
 
     folder: Path
     info: dict[str, Any]
     records: list[Record]
     problems: list[str] = field(default_factory=list)
+    deleted: int = 0
 
 
 def is_session(folder: Path) -> bool:
@@ -197,8 +216,8 @@ def is_session(folder: Path) -> bool:
     return (folder / CSV).is_file()
 
 
-def read_session(folder: str | Path) -> Session:
-    """Read a session of ours or of AutCar.
+def read_session(folder: str | Path, *, include_deleted: bool = False) -> Session:
+    """Read a session of ours or of AutCar, without its deleted rows unless they are asked for.
 
     Rows that cannot be used are skipped and named in ``problems``. Raises
     :class:`DataNotFoundError` when the folder or its ``training.csv`` is missing,
@@ -218,25 +237,77 @@ def read_session(folder: str | Path) -> Session:
     records: list[Record] = []
     problems: list[str] = []
     present = _Present()
+    gone = deleted_rows(folder, len(lines))
+    deleted = 0
     for number, line in enumerate(lines, 1):
         text = line.decode("utf-8", "replace").strip()
         if not text:
             continue
         try:
-            record = _parse_row(folder, text, len(records))
+            record = _parse_row(folder, text, number - 1)
         except (CommandError, ValueError) as error:
             problems.append(f"{folder / CSV}:{number}: skipped: {error}")
             continue
         if record.image not in present:
             problems.append(f"{folder / CSV}:{number}: skipped: image {record.image} is not there")
             continue
-        records.append(record)
+        deleted += record.row in gone
+        if include_deleted or record.row not in gone:
+            records.append(record)
     if torn.strip():
         problems.append(f"{folder / CSV}:{len(lines) + 1}: skipped: the last line is torn")
+    if not records and deleted:
+        raise DataError(
+            f"all {deleted:,} frames of {folder} are deleted; take the last deletion back with "
+            f"`autcar data trim {folder} --undo`"
+        )
     if not records:
         detail = f"; first problem: {problems[0]}" if problems else ""
         raise DataError(f"{folder} has no usable frame{detail}; record again with `autcar record`")
-    return Session(folder, info, records, problems)
+    return Session(folder, info, records, problems, deleted)
+
+
+def deletions(folder: Path) -> list[tuple[int, int]]:
+    """The ranges of rows (first, last) that were softly deleted, oldest deletion first."""
+    try:
+        ranges = json.loads((folder / DELETED).read_text(encoding="utf-8"))["deleted"]
+        return [(int(first), int(last)) for first, last in ranges]
+    except FileNotFoundError:
+        return []
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{folder / DELETED} is not a list of row ranges ({error!r}); delete it, and all "
+            f"frames are there again"
+        ) from error
+
+
+def deleted_rows(folder: Path, rows: int) -> set[int]:
+    """Which of the first ``rows`` rows are softly deleted."""
+    return {row for first, last in deletions(folder) for row in range(first, min(last + 1, rows))}
+
+
+def delete_rows(folder: Path, first: int, last: int) -> None:
+    """Softly delete the rows ``first`` to ``last``, both included."""
+    if not 0 <= first <= last:
+        raise DataError(f"rows {first} to {last} are no range; give the first one first")
+    _write_deletions(folder, [*deletions(folder), (first, last)])
+
+
+def undo_delete(folder: Path) -> tuple[int, int] | None:
+    """Take back the last deletion; returns its range, or None when there is none."""
+    ranges = deletions(folder)
+    if not ranges:
+        return None
+    last = ranges.pop()
+    _write_deletions(folder, ranges)
+    return last
+
+
+def _write_deletions(folder: Path, ranges: list[tuple[int, int]]) -> None:
+    if ranges:
+        write_atomic(folder / DELETED, json.dumps({"deleted": ranges}) + "\n")
+    else:
+        (folder / DELETED).unlink(missing_ok=True)
 
 
 def _read_info(folder: Path) -> dict[str, Any]:
@@ -258,7 +329,7 @@ def _read_info(folder: Path) -> dict[str, Any]:
     return info
 
 
-def _parse_row(folder: Path, text: str, index: int) -> Record:
+def _parse_row(folder: Path, text: str, row: int) -> Record:
     cells = text.split(";")
     if len(cells) < 2:
         raise ValueError(f"{text[:60]!r} has no command; expected image;command")
@@ -266,12 +337,12 @@ def _parse_row(folder: Path, text: str, index: int) -> Record:
     time_ns = int(cells[2]) if len(cells) > 2 and cells[2] else None
     if time_ns is not None and not 0 <= time_ns < 2**63:
         raise ValueError(f"capture time {cells[2][:30]} is no time in ns")
-    sequence = int(cells[3]) if len(cells) > 3 and cells[3] else index
+    sequence = int(cells[3]) if len(cells) > 3 and cells[3] else row
     source = cells[4] if len(cells) > 4 and cells[4] else "unknown"
     image = Path(cells[0])
     if image.is_absolute() or ".." in image.parts:
         raise ValueError(f"image {cells[0]!r} lies outside the session")
-    return Record(folder / image, command, time_ns, sequence, source)
+    return Record(folder / image, command, time_ns, sequence, source, row)
 
 
 class _Present:

@@ -15,7 +15,13 @@ from autcar.cameras.base import Frame
 from autcar.commands import CLASSES, STOP, Command
 from autcar.errors import DataError, DataNotFoundError
 from autcar.images import read_image
-from autcar.session import SessionWriter, read_session
+from autcar.session import (
+    SessionWriter,
+    delete_rows,
+    deletions,
+    read_session,
+    undo_delete,
+)
 from tests.conftest import picture
 
 
@@ -207,3 +213,42 @@ def test_clock_and_sync(tmp_path, monkeypatch):
     assert all(later - earlier < 0.6 for earlier, later in zip(syncs, syncs[1:], strict=False))
     info = json.loads((writer.folder / "session.json").read_text())
     assert info["ended"] == "2000-01-01T00:01:00+00:00"
+
+
+def test_deleted_rows_are_left_out_and_can_be_taken_back(make_session):
+    folder = make_session(frames=24)
+    delete_rows(folder, 0, 3)
+    delete_rows(folder, 20, 10**12)
+    session = read_session(folder)
+    assert [record.row for record in session.records] == list(range(4, 20))
+    assert session.deleted == 8
+    assert len(read_session(folder, include_deleted=True).records) == 24
+    assert undo_delete(folder) == (20, 10**12)
+    assert undo_delete(folder) == (0, 3)
+    assert undo_delete(folder) is None
+    assert len(read_session(folder).records) == 24
+
+
+def test_a_session_that_is_all_deleted_says_how_to_get_it_back(make_session):
+    folder = make_session(frames=3)
+    delete_rows(folder, 0, 2)
+    with pytest.raises(DataError, match="--undo"):
+        read_session(folder)
+
+
+def test_a_damaged_list_of_deletions_is_named(make_session):
+    folder = make_session(frames=3)
+    with pytest.raises(DataError, match="no range"):
+        delete_rows(folder, 2, 1)
+    (folder / "deleted.json").write_text('{"deleted": [[1]]}')
+    with pytest.raises(DataError, match="deleted.json"):
+        deletions(folder)
+
+
+def test_an_encoded_image_is_written_as_it_is(tmp_path):
+    with SessionWriter(tmp_path, width=64, height=48, fps=20, self_sync=False) as writer:
+        writer.append(b"jpeg", 5, 7, STOP, "human")
+        writer.sync()
+    record = read_session(writer.folder).records[0]
+    assert record.image.read_bytes() == b"jpeg"
+    assert (record.time_ns, record.sequence, record.source) == (5, 7, "human")
