@@ -26,11 +26,12 @@ from contextlib import suppress
 from struct import Struct
 from types import FrameType
 
+from autcar.errors import AutcarError
 from autcar.motors import open_motors
 from autcar.motors.base import Motors
 
 DRIVE, STOP, ARM = 1, 2, 3
-READY, AT_REST, ARMED = 1, 2, 3
+READY, AT_REST, ARMED, DRIVING, IGNORED = 1, 2, 3, 4, 5
 
 MESSAGE = Struct("<B3xIqqff")
 """To the guardian: kind, sequence, frame time ns, expiry ns (monotonic), left, right."""
@@ -61,8 +62,8 @@ class Watch:
         if latch:
             self.armed = False
 
-    def receive(self, now_ns: int, message: bytes) -> tuple[int, int, str] | None:
-        """Act on one message; returns the report to send (kind, sequence, why), if any."""
+    def receive(self, now_ns: int, message: bytes) -> tuple[int, int, str]:
+        """Act on one message; returns the report to send (kind, sequence, why)."""
         kind, sequence, _frame_ns, expires_ns, left, right = MESSAGE.unpack(message)
         if kind == STOP:
             self.rest(latch=True)
@@ -80,15 +81,16 @@ class Watch:
         if not valid:
             self.rest(latch=True)
             return AT_REST, sequence, "bad message"
+        # Each command is answered: that is how the parent knows that the guardian is not hung.
         if not self.armed or sequence <= self._sequence:
-            return None
+            return IGNORED, sequence, "not armed, or too old"
         if expires_ns <= now_ns:
             self.rest(latch=True)
             return AT_REST, sequence, "arrived expired"
         self._sequence = sequence
         self.expires_ns = min(expires_ns, now_ns + LONGEST_LEASE_NS)
         self._motors.drive(left, right)
-        return None
+        return DRIVING, sequence, "driving"
 
     def expire(self, now_ns: int) -> tuple[int, int, str] | None:
         """Stop and latch when the command has expired."""
@@ -155,7 +157,12 @@ def main(argv: list[str] | None = None) -> int:
         signal.signal(number, _on_signal)
     link = socket.socket(fileno=int(descriptor))
     os.set_inheritable(link.fileno(), False)
-    guard(link, open_motors(json.loads(settings)))
+    try:
+        motors = open_motors(json.loads(settings))
+    except AutcarError as error:
+        print(f"autcar: {error}", file=sys.stderr)
+        return 1
+    guard(link, motors)
     return 0
 
 

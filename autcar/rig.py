@@ -72,7 +72,7 @@ def _open_realtime(config: Config) -> Rig:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="autcar-"))
         wires_path = str(Path(folder) / "wires")
         # The guardian starts before anything heavy is imported.
-        wheels = GuardedWheels({"driver": "simulator", "path": wires_path})
+        wheels = GuardedWheels({"driver": "simulator", "wires": wires_path})
         stack.callback(wheels.close)
         from autcar.cameras.simulator import SimulatedCamera
         from autcar.simulator.wires import Wires

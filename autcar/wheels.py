@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from autcar.errors import MotorError
 from autcar.guardian import ARM, ARMED, AT_REST, DRIVE, MESSAGE, READY, REPORT, STOP
@@ -70,20 +70,27 @@ class DirectWheels:
         self._motors.close()
 
 
+class _LinkClosedError(OSError):
+    """The guardian's end of the socket is closed: it has died."""
+
+
 class GuardedWheels:
     """A guardian process and the socket that commands it.
 
     ``settings`` is what :func:`autcar.motors.open_motors` takes, JSON-able. Raises
     :class:`MotorError` when the guardian cannot open the motors. When the guardian
-    dies, :meth:`drive` starts another, which brings the wheels to rest by opening
-    the motors, and raises :class:`MotorError`.
+    dies, or leaves commands unanswered for :attr:`ANSWER_TIMEOUT_S` seconds, :meth:`drive`
+    ends it and starts another, which brings the wheels to rest by opening the motors,
+    and raises :class:`MotorError`.
     """
 
     START_TIMEOUT_S = 5.0
+    ANSWER_TIMEOUT_S = 0.4
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._settings = json.dumps(dict(settings))
         self._sequence = 0
+        self._unanswered_since: float | None = None
         self.at_rest_because: str | None = "not armed"
         self._start()
 
@@ -95,13 +102,25 @@ class GuardedWheels:
     def arm(self) -> None:
         """Tell the guardian to accept drive commands; returns when it does."""
         sequence = self._send(ARM)
-        self._await(ARMED, sequence, self.START_TIMEOUT_S)
+        try:
+            self._await(ARMED, sequence)
+        except _LinkClosedError as error:
+            self._revive(error)
         self.at_rest_because = None
 
     def drive(self, left: float, right: float, frame_time_ns: int, expires_ns: int) -> None:
         """Send one expiring command; raises :class:`MotorError` when the guardian is gone."""
+        try:
+            self._reports()
+        except _LinkClosedError as error:
+            self._revive(error)
+        now = time.monotonic()
+        if self._unanswered_since is None:
+            self._unanswered_since = now
+        elif now - self._unanswered_since > self.ANSWER_TIMEOUT_S:
+            self._process.kill()
+            self._revive(TimeoutError(f"no answer within {self.ANSWER_TIMEOUT_S} s"))
         self._send(DRIVE, frame_time_ns, expires_ns, left, right)
-        self._read_reports()
 
     def stop(self) -> None:
         """Bring the wheels to rest."""
@@ -132,7 +151,15 @@ class GuardedWheels:
         self._link = ours
         self._link.setblocking(False)
         self._pending = b""
-        self._await(READY, 0, self.START_TIMEOUT_S)
+        self._unanswered_since = None
+        try:
+            self._await(READY, 0)
+        except _LinkClosedError:
+            code = self._process.wait()
+            raise MotorError(
+                f"the guardian could not open the motors (exit code {code}; its message stands "
+                f"above); check [motors] in car.toml"
+            ) from None
 
     def _send(
         self,
@@ -146,36 +173,48 @@ class GuardedWheels:
         message = MESSAGE.pack(kind, self._sequence, frame_time_ns, expires_ns, left, right)
         try:
             self._link.send(message)
-        except BlockingIOError:
-            raise MotorError(
-                "the guardian of the motors does not read its commands; it stops the wheels "
-                "when the last one expires; restart autcar"
-            ) from None
-        except OSError:
-            self._revive()
+        except OSError as error:
+            self._process.kill()
+            self._revive(error)
         return self._sequence
 
-    def _revive(self) -> None:
-        code = self._process.wait()
+    def _revive(self, error: OSError) -> NoReturn:
+        """Start another guardian: opening the motors brings the wheels to rest."""
         self._link.close()
+        code = self._process.wait()
         self.at_rest_because = "guardian lost"
         self._start()
         raise MotorError(
-            f"the guardian of the motors died (exit code {code}); another one has brought the "
-            f"wheels to rest; arm again to go on"
+            f"the guardian of the motors died or hung (exit code {code}); another one has "
+            f"brought the wheels to rest; arm again to go on"
+        ) from error
+
+    def _await(self, kind: int, sequence: int) -> None:
+        deadline = time.monotonic() + self.START_TIMEOUT_S
+        while (left_s := deadline - time.monotonic()) > 0:
+            if not select.select([self._link], [], [], left_s)[0]:
+                break
+            if (kind, sequence) in self._reports():
+                return
+        self._process.kill()
+        raise MotorError(
+            f"the guardian of the motors did not answer within {self.START_TIMEOUT_S:.0f} s; "
+            f"restart autcar"
         )
 
-    def _read_reports(self) -> list[tuple[int, int]]:
-        reports = []
+    def _reports(self) -> list[tuple[int, int]]:
+        """Kind and sequence of what the guardian said since the last call."""
         try:
             data = self._link.recv(4096)
-            if not data:
-                self._revive()
-            self._pending += data
         except BlockingIOError:
-            pass
-        except ConnectionResetError:
-            self._revive()
+            return []
+        except OSError as error:
+            raise _LinkClosedError from error
+        if not data:
+            raise _LinkClosedError
+        self._unanswered_since = None
+        self._pending += data
+        reports = []
         while len(self._pending) >= REPORT.size:
             raw, self._pending = self._pending[: REPORT.size], self._pending[REPORT.size :]
             kind, sequence, _time_ns, why = REPORT.unpack(raw)
@@ -183,21 +222,3 @@ class GuardedWheels:
                 self.at_rest_because = why.rstrip(b"\0").decode()
             reports.append((kind, sequence))
         return reports
-
-    def _await(self, kind: int, sequence: int, timeout_s: float) -> None:
-        deadline = time.monotonic() + timeout_s
-        while (left_s := deadline - time.monotonic()) > 0:
-            if self._process.poll() is not None and not select.select([self._link], [], [], 0)[0]:
-                break
-            if select.select([self._link], [], [], min(left_s, 0.1))[0]:
-                if self._process.poll() is not None and kind == READY:
-                    break
-                if (kind, sequence) in self._read_reports():
-                    return
-        self._link.close()
-        self._process.kill()
-        code = self._process.wait()
-        raise MotorError(
-            f"the guardian could not open the motors (exit code {code}; its message stands "
-            f"above); check [motors] in car.toml"
-        )

@@ -51,7 +51,7 @@ def test_an_altered_cut_or_missing_file_is_refused(folder):
 
 
 def test_no_bundle(tmp_path):
-    with pytest.raises(DataNotFoundError, match="there is no bundle at .*autcar train"):
+    with pytest.raises(DataNotFoundError, match=r"there is no bundle at .*autcar train"):
         load_bundle(tmp_path)
     with pytest.raises(FileNotFoundError):
         load_bundle(tmp_path / "nowhere")
@@ -115,16 +115,16 @@ def test_writing_replaces_a_bundle_and_nothing_else(folder, tmp_path):
     other = tmp_path / "photos"
     other.mkdir()
     (other / "cat.jpg").touch()
-    same = dict(
-        models={"int8": (b"new", "int8")},
-        card="",
-        labels=LABELS,
-        width=1,
-        height=1,
-        metrics={},
-        data={},
-        versions={},
-    )
+    same = {
+        "models": {"int8": (b"new", "int8")},
+        "card": "",
+        "labels": LABELS,
+        "width": 1,
+        "height": 1,
+        "metrics": {},
+        "data": {},
+        "versions": {},
+    }
     with pytest.raises(BundleError, match="is no bundle; name another folder"):
         write_bundle(other, **same)
     write_bundle(folder, **same)

@@ -37,7 +37,11 @@ def test_json_reads_back_and_is_autcars_python_literal(command):
     assert literal["type"] == command.type
     if command.type != "stop":
         key = "speed" if command.type == "move" else "style"
-        assert literal == {"type": command.type, "direction": command.direction, key: command.manner}
+        assert literal == {
+            "type": command.type,
+            "direction": command.direction,
+            key: command.manner,
+        }
     assert Command.parse(str(literal)) == command
     assert Command.parse(command.label) == command
 
@@ -98,7 +102,11 @@ def test_parse_raises_nothing_but_its_own_error(text):
     assert command.label
 
 
-@given(st.dictionaries(st.sampled_from(["type", "direction", "speed", "style"]), st.text() | st.none()))
+@given(
+    st.dictionaries(
+        st.sampled_from(["type", "direction", "speed", "style"]), st.text() | st.none()
+    )
+)
 def test_any_mapping_is_a_command_or_a_clear_error(mapping):
     try:
         command = Command.from_mapping(mapping)

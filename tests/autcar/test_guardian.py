@@ -13,6 +13,7 @@ from autcar.guardian import (
     ARMED,
     AT_REST,
     DRIVE,
+    DRIVING,
     LONGEST_LEASE_NS,
     MESSAGE,
     READY,
@@ -58,7 +59,7 @@ def watch(motors):
 
 
 def test_a_command_holds_until_it_expires(watch, motors):
-    assert watch.receive(0, message(DRIVE, 2, 250 * MS, 0.5, 0.25)) is None
+    assert watch.receive(0, message(DRIVE, 2, 250 * MS, 0.5, 0.25)) == (DRIVING, 2, "driving")
     assert motors.wheels == (0.5, 0.25)
     assert watch.expire(250 * MS - 1) is None
     assert motors.wheels == (0.5, 0.25)

@@ -201,7 +201,9 @@ def test_the_window_averages_scores():
     assert verdict.confidence == pytest.approx((0.9 + 0.9 + 0.1 / 11) / 3)
 
 
-@pytest.mark.parametrize(("limit", "wheels"), [(0.5, (0.25, 0.5)), (1.0, (0.35, 0.7)), (0, (0, 0))])
+@pytest.mark.parametrize(
+    ("limit", "wheels"), [(0.5, (0.25, 0.5)), (1.0, (0.35, 0.7)), (0, (0, 0))]
+)
 def test_the_speed_limit_keeps_the_curve(limit, wheels):
     bench = Bench(speed=limit)
     bench.arm()
@@ -232,7 +234,9 @@ moments = st.tuples(
 
 @settings(max_examples=300)
 @given(st.lists(moments, max_size=40), st.floats(0, 1), st.integers(1, 4))
-def test_whatever_happens_wheels_turn_only_when_armed_fresh_and_in_range(happenings, speed, window):
+def test_whatever_happens_wheels_turn_only_when_armed_fresh_and_in_range(
+    happenings, speed, window
+):
     gate = Gate(Limits(speed=speed, window=window))
     now, sequence = 10**15, 0
     for step, age, step_sequence, mean, contrast, fingerprint, said, also in happenings:

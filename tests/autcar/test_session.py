@@ -1,5 +1,6 @@
 import ast
 import csv
+import itertools
 import json
 import os
 import signal
@@ -210,7 +211,7 @@ def test_clock_and_sync(tmp_path, monkeypatch):
         for number in range(40):
             now[0] = number * 0.05
             writer.write(Frame(picture(number), number, number), Command("stop"), "human")
-    assert all(later - earlier < 0.6 for earlier, later in zip(syncs, syncs[1:], strict=False))
+    assert all(later - earlier < 0.6 for earlier, later in itertools.pairwise(syncs))
     info = json.loads((writer.folder / "session.json").read_text())
     assert info["ended"] == "2000-01-01T00:01:00+00:00"
 

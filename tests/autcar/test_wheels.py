@@ -1,0 +1,158 @@
+"""The guardian as a real process: the wheels are watched from outside, on the wires."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from autcar.errors import ConfigError, MotorError
+from autcar.motors import open_motors
+from autcar.simulator.wires import Wires
+from autcar.wheels import GuardedWheels
+
+MS = 1_000_000
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "wires"
+
+
+@pytest.fixture
+def wires(path):
+    with Wires(path) as wires:
+        yield wires
+
+
+@pytest.fixture
+def wheels(path, wires):
+    wheels = GuardedWheels({"driver": "simulator", "wires": str(path)})
+    yield wheels
+    wheels.close()
+
+
+def speeds(wires):
+    signal_on_wires = wires.read()
+    return (signal_on_wires.left, signal_on_wires.right)
+
+
+def wait_for(wires, wanted, within_s=2.0):
+    """Wait until the wheels do as wanted; returns how long it took."""
+    began = time.monotonic()
+    while speeds(wires) != wanted:
+        assert time.monotonic() - began < within_s, f"wheels still at {speeds(wires)}"
+        time.sleep(0.0005)
+    return time.monotonic() - began
+
+
+def drive(wheels, wires, lease_ms=250):
+    wheels.arm()
+    now = time.monotonic_ns()
+    wheels.drive(0.5, 0.25, now, now + lease_ms * MS)
+    wait_for(wires, (0.5, 0.25))
+
+
+def drive_on(wheels, seconds):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        now = time.monotonic_ns()
+        wheels.drive(0.5, 0.25, now, now + 900 * MS)
+        time.sleep(0.01)
+
+
+def test_a_command_reaches_the_wheels_and_expires(wheels, wires):
+    drive(wheels, wires, lease_ms=200)
+    took = wait_for(wires, (0, 0))
+    assert 0.1 < took < 0.3
+    # It is latched, and the parent hears of it at its next command.
+    time.sleep(0.01)
+    now = time.monotonic_ns()
+    wheels.drive(0.5, 0.5, now, now + 250 * MS)
+    assert wheels.at_rest_because == "expired"
+    time.sleep(0.05)
+    assert speeds(wires) == (0, 0)
+    drive(wheels, wires)
+    assert wheels.at_rest_because is None
+
+
+def test_stop(wheels, wires):
+    drive(wheels, wires, lease_ms=900)
+    wheels.stop()
+    assert wait_for(wires, (0, 0)) < 0.1
+
+
+def test_closing_brings_the_wheels_to_rest(wheels, wires):
+    drive(wheels, wires, lease_ms=900)
+    wheels.close()
+    assert speeds(wires) == (0, 0)
+    wheels.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_signals_stop(wheels, wires, number):
+    drive(wheels, wires, lease_ms=900)
+    os.kill(wheels.pid, number)
+    assert wait_for(wires, (0, 0)) < 0.1
+
+
+def test_a_killed_guardian_is_replaced_and_the_wheels_rest(wheels, wires):
+    drive(wheels, wires, lease_ms=900)
+    first = wheels.pid
+    os.kill(first, signal.SIGKILL)
+    began = time.monotonic()
+    with pytest.raises(MotorError, match="another one has brought the wheels to rest"):
+        drive_on(wheels, 2)
+    assert speeds(wires) == (0, 0)
+    assert time.monotonic() - began < 1
+    assert wheels.pid != first
+    assert wheels.at_rest_because == "guardian lost"
+    drive(wheels, wires)
+
+
+def test_a_hung_guardian_is_ended_and_replaced(wheels, wires):
+    drive(wheels, wires, lease_ms=900)
+    os.kill(wheels.pid, signal.SIGSTOP)
+    began = time.monotonic()
+    with pytest.raises(MotorError, match="died or hung"):
+        drive_on(wheels, 3)
+    assert speeds(wires) == (0, 0)
+    assert time.monotonic() - began < 1.5
+    drive(wheels, wires)
+
+
+def test_slow_commands_are_no_hang(wheels, wires):
+    """A loop that is slow for its own reasons must not have its guardian ended."""
+    first = wheels.pid
+    drive(wheels, wires)
+    for _ in range(3):
+        time.sleep(0.5)
+        wheels.arm()
+        now = time.monotonic_ns()
+        wheels.drive(0.5, 0.25, now, now + 250 * MS)
+    assert wheels.pid == first
+
+
+def test_motors_that_cannot_be_opened(tmp_path, capfd):
+    with pytest.raises(MotorError, match="could not open the motors"):
+        GuardedWheels({"driver": "simulator", "wires": str(tmp_path / "no" / "such" / "folder")})
+    assert "cannot be opened" in capfd.readouterr().err
+
+
+def test_a_driver_that_is_not_known():
+    with pytest.raises(ConfigError, match="did you mean 'simulator'"):
+        open_motors({"driver": "simulatr"})
+    with pytest.raises(ConfigError, match="unexpected keyword"):
+        open_motors({"driver": "simulator", "pin": 3})
+
+
+def test_the_guardian_is_small(wheels):
+    status = Path(f"/proc/{wheels.pid}/status")
+    if not status.exists():
+        pytest.skip("no /proc to read the guardian's memory from")
+    line = next(line for line in status.read_text().splitlines() if line.startswith("VmRSS"))
+    assert int(line.split()[1]) < 20_000
+    maps = Path(f"/proc/{wheels.pid}/maps").read_text()
+    assert "numpy" not in maps
+    assert "cv2" not in maps
