@@ -36,6 +36,11 @@ def default_budget() -> int:
     return min(MEMORY_BUDGET, free // 2)
 
 
+def _workers(threads: int) -> ThreadPoolExecutor:
+    """Threads that share images out among them: OpenCV's own would only get in their way."""
+    return ThreadPoolExecutor(threads, "images", initializer=cv2.setNumThreads, initargs=(1,))
+
+
 class ImageCache:
     """Every image of a dataset, decoded once and resized to ``height`` × ``width``.
 
@@ -107,7 +112,7 @@ class ImageCache:
                 self._images[row] = _resized(image, self.height, self.width)
             return problems
 
-        with ThreadPoolExecutor(threads, "decode") as pool:
+        with _workers(threads) as pool:
             starts = range(0, len(self), step)
             for start, problems in zip(starts, pool.map(decode, starts), strict=True):
                 self.problems += problems
@@ -193,7 +198,7 @@ class Batches:
         order = self._indices
         if self._shuffle:
             order = np.random.default_rng((self._seed, epoch)).permutation(order)
-        with ThreadPoolExecutor(self._threads, "batches") as pool:
+        with _workers(self._threads) as pool:
             jobs = (pool.submit(self._batch, order, epoch, i) for i in range(len(self)))
             ready: deque[Future[Batch]] = deque(itertools.islice(jobs, 2 * self._threads))
             try:
