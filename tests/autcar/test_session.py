@@ -242,7 +242,7 @@ def test_a_damaged_list_of_deletions_is_named(make_session):
     with pytest.raises(DataError, match="no range"):
         delete_rows(folder, 2, 1)
     (folder / "deleted.json").write_text('{"deleted": [[1]]}')
-    with pytest.raises(DataError, match="deleted.json"):
+    with pytest.raises(DataError, match=r"deleted\.json"):
         deletions(folder)
 
 
