@@ -74,9 +74,9 @@ class _Written:
     def last(self, seconds: float) -> tuple[int, int] | None:
         """The rows, first and last, of the last ``seconds`` that are not discarded."""
         end = len(self.times_ns)
-        for first, last in reversed(self.deleted):
-            if last == end - 1:
-                end = first
+        for first, last in sorted(self.deleted, reverse=True):
+            if last >= end - 1:
+                end = min(end, first)
         if not end:
             return None
         since_ns = self.times_ns[end - 1] - round(seconds * 1e9)
