@@ -7,6 +7,7 @@ AutCar's ``Trainer`` all go this way.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import platform
 import time
@@ -25,7 +26,7 @@ from autcar.commands import LABELS
 from autcar.errors import BundleError, DataError
 from autcar.progress import LogProgress, Progress
 from trainer import networks
-from trainer.augmentation import preset
+from trainer.augmentation import Augmentation, preset
 from trainer.balance import balance_indices, describe_balance
 from trainer.batches import Batches, ImageCache
 from trainer.card import write_card
@@ -140,12 +141,20 @@ def train_on(
     are ``classes``, in that order, which must be all 12 for an augmentation that
     mirrors; the bundle's are always the 12 of the car.
     """
-    run = _new_run(settings)
-    if run is None:
-        return _train_on(dataset, split, settings, progress, None, model, classes)
-    with open(run / "train.log", "w", encoding="utf-8") as log:
-        told = LogProgress(log, progress)
-        return _train_on(dataset, split, settings, told, run, model, classes)
+    seed_everything(settings.seed)
+    if model is None:
+        model = networks.build_network(
+            settings.network, settings.height, settings.width, len(classes)
+        )
+    else:
+        model = networks.adapt(model, settings.height, settings.width, len(classes))
+    augmentation = preset(settings.augment)
+    with contextlib.ExitStack() as stack:
+        run = _new_run(settings)
+        if run is not None:
+            log = stack.enter_context(open(run / "train.log", "w", encoding="utf-8"))
+            progress = LogProgress(log, progress)
+        return _train_on(dataset, split, settings, progress, run, model, augmentation, classes)
 
 
 def _train_on(
@@ -155,16 +164,12 @@ def _train_on(
     progress: Progress,
     run: Path | None,
     model: Any,
+    augmentation: Augmentation,
     classes: Sequence[str],
 ) -> Result:
     clock = _StopWatch()
-    _tell_data(dataset, split, progress)
-    seed_everything(settings.seed)
     height, width = settings.height, settings.width
-    if model is None:
-        model = networks.build_network(settings.network, height, width, len(classes))
-    else:
-        model = networks.adapt(model, height, width, len(classes))
+    _tell_data(dataset, split, progress)
     cache = ImageCache(
         dataset,
         height=height,
@@ -181,9 +186,7 @@ def _train_on(
         for line in describe_balance(dataset.labels, split.train, rows):
             progress.say(line)
     outputs = _positions(classes)[dataset.labels]
-    training = Batches(
-        cache, outputs, rows, settings.batch_size, settings.seed, preset(settings.augment)
-    )
+    training = Batches(cache, outputs, rows, settings.batch_size, settings.seed, augmentation)
     held_out = [
         Batches(cache, labels, part, settings.batch_size, shuffle=False)
         for labels, part in ((outputs, split.validation), (dataset.labels, split.test))

@@ -11,14 +11,16 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Send what native code writes to the process's output and error nowhere.
+    """Send what Python and native code write to the process's output and error nowhere.
 
     Python's exceptions pass. TensorFlow's own setting for this comes too late for
     what it writes while it is imported.
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as sink, contextlib.ExitStack() as stack:
+    with tempfile.TemporaryFile("w") as sink, contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.redirect_stdout(sink))
+        stack.enter_context(contextlib.redirect_stderr(sink))
         for descriptor in (1, 2):
             copy = os.dup(descriptor)
             stack.callback(os.close, copy)

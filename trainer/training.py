@@ -79,11 +79,13 @@ class History:
 def seed_everything(seed: int) -> None:
     """Make Python, NumPy, Keras and TensorFlow's operations repeat themselves on this machine.
 
-    Call it before the network is built, for its first weights are drawn there.
+    Call it before the network is built, for its first weights are drawn there. Layers
+    are numbered from the beginning again: their names stand in the exported files.
     """
     import keras
     import tensorflow as tf
 
+    keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
 

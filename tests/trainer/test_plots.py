@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+
+from autcar.commands import LABELS
+from autcar.images import read_image
+
+pytest.importorskip("matplotlib")
+
+from trainer.plots import plot_classes, plot_confusion, plot_frames, plot_history
+from trainer.training import Epoch, History
+
+
+def drawn(path):
+    """The picture at ``path``: large enough to read, and not blank."""
+    image = read_image(path)
+    assert min(image.shape[:2]) > 150
+    assert image.std() > 5
+    return image
+
+
+def test_confusion_leaves_out_classes_that_never_occur(tmp_path):
+    few, many = np.zeros((2, 12, 12), int)
+    few[:3, :3] = [[5, 1, 0], [0, 4, 0], [2, 0, 1]]
+    np.fill_diagonal(many, 1000)
+    sizes = [
+        drawn(plot_confusion(matrix.tolist(), LABELS, tmp_path / f"{name}.png", "test")).shape
+        for name, matrix in (("few", few), ("many", many))
+    ]
+    assert sizes[0][0] < sizes[1][0]
+
+
+def test_history_of_one_epoch_and_of_many(tmp_path):
+    for count in (1, 8):
+        epochs = [Epoch(i + 1, 2 / (i + 1), 0.5, 2.1, 0.4, 0.4, 900, 3) for i in range(count)]
+        drawn(plot_history(History(epochs, count), tmp_path / f"{count}.png"))
+
+
+def test_classes_before_and_after(tmp_path):
+    before = dict.fromkeys(LABELS, 10) | {"stop": 0}
+    drawn(plot_classes(before, dict.fromkeys(LABELS, 10), tmp_path / "new" / "classes.png"))
+
+
+def test_contact_sheet_shows_the_frames(tmp_path):
+    red = np.full((48, 64, 3), (250, 0, 0), np.uint8)
+    image = drawn(plot_frames({"stop": [red] * 3, "left_light_forward": []}, tmp_path / "f.png"))
+    assert (image == (250, 0, 0)).all(2).mean() > 0.05

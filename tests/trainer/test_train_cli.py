@@ -1,0 +1,119 @@
+import argparse
+import json
+import subprocess
+import sys
+
+import pytest
+
+from autcar.bundle import load_bundle
+from autcar.commands import CLASSES
+from autcar.errors import AutcarError, BundleError, ConfigError, DataNotFoundError
+from autcar.interpreter import Interpreter
+from trainer.cli import add_verbs
+
+pytest.importorskip("keras")
+
+QUICK = ["--size", "64x48", "--augment", "none", "--batch-size", "16"]
+
+
+def autcar(*words):
+    parser = argparse.ArgumentParser()
+    add_verbs(parser.add_subparsers())
+    arguments = parser.parse_args([str(word) for word in words])
+    return arguments.run(arguments)
+
+
+@pytest.fixture
+def recordings(make_session):
+    make_session("one", 240)
+    return make_session("two", 240, first=240).parent
+
+
+def train(recordings, folder, *more, name="mine"):
+    return autcar(
+        "train", recordings, "--output", folder / name, "--run-dir", folder / "runs", *QUICK, *more
+    )
+
+
+def test_one_command_makes_a_bundle_that_answers_and_a_run_that_explains(
+    recordings, tmp_path, capsys
+):
+    code = train(recordings, tmp_path, "--epochs", 8, "--learning-rate", 0.005)
+    printed = capsys.readouterr().out
+    bundle = load_bundle(tmp_path / "mine")
+    bundle.check_fits(64, 48)
+    metrics = bundle.manifest.metrics
+    assert metrics["test"]["accuracy"] > 0.8 > metrics["test"]["baseline_accuracy"]
+    assert metrics["parity"]["float32"]["agreement"] == 1
+    assert code == (0 if all(row["holds"] for row in metrics["parity"].values()) else 1)
+    assert bundle.manifest.data["parts"]["test"] == metrics["test"]["frames"]
+    assert Interpreter(bundle.path(bundle.variant("int8"))).input_quantization == (1.0, 0)
+    assert "autcar drive --bundle" in printed
+    assert "epoch  1 of 8" in printed
+
+    (run,) = (tmp_path / "runs").iterdir()
+    names = {path.name for path in run.iterdir()}
+    assert names == {
+        "classes.png", "confusion.png", "frames.png", "history.png",
+        "model.keras", "summary.json", "train.log",
+    }  # fmt: skip
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["data"]["digest"] == bundle.manifest.data["digest"]
+    assert len(summary["history"]["epochs"]) <= 8
+    card = (tmp_path / "mine" / "card.md").read_text()
+    assert "left_light_backwards" in card
+    assert "agrees with Keras" in card
+
+    assert autcar("eval", tmp_path / "mine", recordings, "--json") == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again["confusion"] == metrics["test"]["confusion"]
+    plot = tmp_path / "plot.png"
+    assert autcar("eval", tmp_path / "mine", recordings, "--split", "all", "--plot", plot) == 0
+    assert "on 480 frames" in capsys.readouterr().out
+    assert plot.is_file()
+
+
+def test_the_same_seed_makes_the_same_files(recordings, tmp_path):
+    for name in ("a", "b"):
+        train(recordings, tmp_path, "--epochs", 1, "--seed", 3, name=name)
+    a, b = (load_bundle(tmp_path / name).manifest.variants for name in "ab")
+    assert a == b
+
+
+def test_classes_without_data_are_named_and_allowed(make_session, tmp_path, capsys):
+    folder = make_session("few", 300, lambda index: CLASSES[index % 12 // 6 + 10])
+    train(folder, tmp_path, "--epochs", 1)
+    assert "no frame of left_light_backwards" in capsys.readouterr().out
+    assert "Never recorded" in (tmp_path / "mine" / "card.md").read_text()
+
+
+def test_wrong_input_is_refused_before_training(recordings, make_session, tmp_path):
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "thesis.txt").touch()
+    with pytest.raises(BundleError, match="name another --output"):
+        train(recordings, tmp_path, name="taken")
+    with pytest.raises(DataNotFoundError):
+        train(tmp_path / "nowhere", tmp_path)
+    with pytest.raises(ConfigError, match="did you mean --network pilotnet"):
+        train(recordings, tmp_path, "--network", "pilotnett")
+    with pytest.raises(AutcarError, match="one class"):
+        train(make_session("dull", 60, lambda _: CLASSES[0]), tmp_path)
+    with pytest.raises(AutcarError, match="strong"):
+        train(recordings, tmp_path, "--augment", "wild")
+    with pytest.raises(DataNotFoundError, match="autcar train"):
+        autcar("eval", tmp_path / "none", recordings)
+    assert not (tmp_path / "mine").exists()
+    assert not (tmp_path / "runs").exists()
+
+
+def test_verbs_and_help_are_light():
+    script = (
+        "import sys, argparse; from trainer.cli import add_verbs\n"
+        "parser = argparse.ArgumentParser(); add_verbs(parser.add_subparsers())\n"
+        "heavy = {'numpy', 'cv2', 'tensorflow', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+        "parser.parse_args(['train', '--help'])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "examples:" in done.stdout
