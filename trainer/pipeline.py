@@ -76,8 +76,9 @@ class Result:
     """What came out.
 
     ``evaluation``, ``steering`` and each variant's ``parity`` are on the test part,
-    the first two by the variant that the car drives with. ``seen`` counts frames by
-    label: recorded, and shown in an epoch of training. ``plots`` are PNG files by name.
+    the first two by the variant that the car drives with. ``recorded`` and ``shown``
+    count frames by label: all there are, and those shown in an epoch of training.
+    ``plots`` are PNG files by name, ``seconds`` the time that each stage took.
     """
 
     bundle: Bundle
@@ -168,12 +169,11 @@ def _train_on(
     classes: Sequence[str],
 ) -> Result:
     clock = _StopWatch()
-    height, width = settings.height, settings.width
     _tell_data(dataset, split, progress)
     cache = ImageCache(
         dataset,
-        height=height,
-        width=width,
+        height=settings.height,
+        width=settings.width,
         progress=lambda done, total: progress.step("reading images", done, total),
     )
     _tell_problems(cache.problems, "images left out", progress)
@@ -187,14 +187,10 @@ def _train_on(
             progress.say(line)
     outputs = _positions(classes)[dataset.labels]
     training = Batches(cache, outputs, rows, settings.batch_size, settings.seed, augmentation)
-    held_out = [
-        Batches(cache, labels, part, settings.batch_size, shuffle=False)
-        for labels, part in ((outputs, split.validation), (dataset.labels, split.test))
-    ]
-    validation, test = held_out
+    validation = Batches(cache, outputs, split.validation, settings.batch_size, shuffle=False)
     progress.say(
-        f"training {model.name}: {model.count_params():,} parameters, "
-        f"{len(rows):,} frames an epoch, {width}×{height}, seed {settings.seed}"
+        f"training {model.name}: {model.count_params():,} parameters, {len(rows):,} frames "
+        f"an epoch, {settings.width}×{settings.height}, seed {settings.seed}"
     )
     history = fit(model, training, validation, settings.schedule, progress)
     progress.say(f"{history.ended}; kept epoch {history.best}")
@@ -205,29 +201,86 @@ def _train_on(
     files = {kind: to_tflite(model, kind, examples) for kind in KINDS}
     clock.lap("converting")
 
-    keras_scores, truth = predict(model, test, progress, "testing")
-    scores = {kind: run_file(content, test.epoch(0)) for kind, content in files.items()}
-    proof = {kind: parity(truth, keras_scores, found) for kind, found in scores.items()}
-    latency = {kind: latency_ms(content) for kind, content in files.items()}
-    driven = scores[KINDS[0]]
-    evaluation = evaluate(truth, driven.argmax(1))
-    steering = evaluate_steering(truth, driven)
-    for kind, found in proof.items():
-        progress.say(_parity_line(kind, found, len(files[kind]), latency[kind]))
+    test = Batches(cache, dataset.labels, split.test, settings.batch_size, shuffle=False)
+    proof = _prove(model, files, test, progress)
     clock.lap("testing")
 
-    shown = dict(
-        zip(LABELS, np.bincount(dataset.labels[rows], minlength=12).tolist(), strict=True)
-    )
-    facts = {
+    shown = _counts(dataset.labels[rows])
+    metrics = {
         "network": model.name,
         "parameters": model.count_params(),
-        "test": {**evaluation.as_dict(), "steering": steering and steering.as_dict()},
-        "parity": {kind: found.as_dict() for kind, found in proof.items()},
-        "latency_ms": latency,
         "best_epoch": history.best,
+        **proof.as_dict(),
     }
-    data = {
+    data = _describe_data(settings, dataset, split, shown)
+    bundle = write_bundle(
+        settings.output,
+        models={kind: (content, kind) for kind, content in files.items()},
+        card=write_card(settings.output.name, metrics, data),
+        labels=LABELS,
+        width=settings.width,
+        height=settings.height,
+        metrics=metrics,
+        data=data,
+        versions=versions(),
+    )
+    plots = {}
+    if run is not None:
+        model.save(run / "model.keras")
+        plots = _plot(run, dataset, cache, split, history, proof.evaluation, shown)
+        clock.lap("packing")
+        _write_summary(run, settings, bundle, history, clock.laps)
+    return Result(
+        bundle=bundle,
+        history=history,
+        evaluation=proof.evaluation,
+        steering=proof.steering,
+        parity=proof.parity,
+        latency_ms=proof.latency_ms,
+        recorded=dataset.counts(),
+        shown=shown,
+        run=run,
+        plots=plots,
+        seconds=clock.laps,
+    )
+
+
+@dataclass(frozen=True)
+class _Proof:
+    """What the converted files do on the test part."""
+
+    evaluation: Evaluation
+    steering: Steering | None
+    parity: dict[str, Parity]
+    latency_ms: dict[str, float]
+
+    def as_dict(self) -> dict[str, Any]:
+        steering = self.steering and self.steering.as_dict()
+        return {
+            "test": {**self.evaluation.as_dict(), "steering": steering},
+            "parity": {kind: found.as_dict() for kind, found in self.parity.items()},
+            "latency_ms": self.latency_ms,
+        }
+
+
+def _prove(model: Any, files: dict[str, bytes], test: Batches, progress: Progress) -> _Proof:
+    expected, truth = predict(model, test, progress, "testing")
+    scores = {kind: run_file(content, test.epoch(0)) for kind, content in files.items()}
+    proof = _Proof(
+        evaluate(truth, scores[KINDS[0]].argmax(1)),
+        evaluate_steering(truth, scores[KINDS[0]]),
+        {kind: parity(truth, expected, found) for kind, found in scores.items()},
+        {kind: latency_ms(content) for kind, content in files.items()},
+    )
+    for kind, found in proof.parity.items():
+        progress.say(_parity_line(kind, found, len(files[kind]), proof.latency_ms[kind]))
+    return proof
+
+
+def _describe_data(
+    settings: Settings, dataset: Dataset, split: Split, shown: dict[str, int]
+) -> dict[str, Any]:
+    return {
         "inputs": [str(path) for path in settings.data],
         "digest": dataset.digest(),
         "recorded": dataset.counts(),
@@ -244,34 +297,11 @@ def _train_on(
         "seed": settings.seed,
         "notes": [*dataset.notes, *split.notes],
     }
-    bundle = write_bundle(
-        settings.output,
-        models={kind: (content, kind) for kind, content in files.items()},
-        card=write_card(settings.output.name, facts, data),
-        labels=LABELS,
-        width=width,
-        height=height,
-        metrics=facts,
-        data=data,
-        versions=versions(),
-    )
-    result = Result(
-        bundle=bundle,
-        history=history,
-        evaluation=evaluation,
-        steering=steering,
-        parity=proof,
-        latency_ms=latency,
-        recorded=dataset.counts(),
-        shown=shown,
-        run=run,
-        plots=_plot(run, dataset, cache, split, history, evaluation, shown) if run else {},
-        seconds=clock.laps,
-    )
-    if run is not None:
-        model.save(run / "model.keras")
-        _write_summary(run, settings, result, facts, data)
-    return result
+
+
+def _counts(labels: npt.NDArray[np.int16]) -> dict[str, int]:
+    counts = np.bincount(labels, minlength=len(LABELS)).tolist()
+    return dict(zip(LABELS, counts, strict=True))
 
 
 def _tell_data(dataset: Dataset, split: Split, progress: Progress) -> None:
@@ -378,16 +408,16 @@ def _plot(
 
 
 def _write_summary(
-    run: Path, settings: Settings, result: Result, facts: dict[str, Any], data: dict[str, Any]
+    run: Path, settings: Settings, bundle: Bundle, history: History, seconds: dict[str, float]
 ) -> None:
     summary = {
         "settings": asdict(settings),
-        "bundle": str(result.bundle.folder),
-        "history": result.history.as_dict(),
-        "metrics": facts,
-        "data": data,
-        "seconds": result.seconds,
-        "versions": versions(),
+        "bundle": str(bundle.folder),
+        "history": history.as_dict(),
+        "metrics": bundle.manifest.metrics,
+        "data": bundle.manifest.data,
+        "seconds": seconds,
+        "versions": bundle.manifest.versions,
     }
     text = json.dumps(summary, indent=2, ensure_ascii=False, default=str)
     (run / "summary.json").write_text(text + "\n", encoding="utf-8")
