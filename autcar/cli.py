@@ -16,12 +16,12 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import NoReturn
 
 from autcar import __version__
-from autcar.errors import AutcarError
+from autcar.errors import AutcarError, CameraError, MotorError
 
 OK, FAILED, WRONG_INPUT, BUG, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
 
@@ -69,11 +69,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         level=logging.DEBUG if arguments.verbose else logging.WARNING,
         format="%(levelname)s %(name)s: %(message)s",
     )
+    return run_safely(lambda: int(arguments.run(arguments)))
+
+
+def run_safely(work: Callable[[], int]) -> int:
+    """Run ``work`` with signals and errors turned into exit codes and clear messages.
+
+    SIGTERM and SIGHUP unwind it like Ctrl-C does, through every ``finally``.
+    """
     signal.signal(signal.SIGTERM, _on_signal)
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, _on_signal)
     try:
-        return int(arguments.run(arguments))
+        return work()
+    except (CameraError, MotorError) as error:
+        print(f"autcar: {error}", file=sys.stderr)
+        return FAILED
     except AutcarError as error:
         print(f"autcar: {error}", file=sys.stderr)
         return WRONG_INPUT

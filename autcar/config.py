@@ -55,6 +55,7 @@ class SimulatorSection:
     seed: int = _setting(1, "which track; the same seed is the same track", 0, 2**31 - 1)
     difficulty: float = _setting(0.0, "0 is easy, 1 is varied and hard", 0, 1)
     disturbance: float = _setting(0.0, "how much the floor pushes the car about", 0, 1)
+    wires: str = _setting("", "file that joins motors and world; empty: one of its own")
 
 
 @dataclass(frozen=True)

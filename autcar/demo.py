@@ -92,7 +92,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     seconds = time.monotonic() - began
     page = write_report(folder, result, drives, seconds)
 
-    on_track = sum(drive.pilot.off_track_events == 0 for drive in drives)
+    on_track = sum(drive.well for drive in drives)
     facts = _facts(result, drives, on_track, seconds)
     (folder / "demo.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     print(_table(drives))
@@ -127,7 +127,8 @@ def _record(config: Config, size: _Size, folder: Path, progress: Progress) -> No
 def _train(folder: Path, bundle: Path, size: _Size, seed: int, progress: Progress) -> Result:
     from trainer.pipeline import Settings, train_bundle
 
-    settings = Settings(data=(folder / "recordings",), output=bundle, runs=folder / "run", seed=seed)
+    recordings = (folder / "recordings",)
+    settings = Settings(data=recordings, output=bundle, runs=folder / "run", seed=seed)
     schedule = replace(settings.schedule, epochs=size.epochs)
     return train_bundle(replace(settings, schedule=schedule), progress)
 
@@ -136,6 +137,7 @@ def _drive_unseen(
     config: Config, seed: int, size: _Size, result: Result, progress: Progress
 ) -> Drive:
     from autcar.simulator.track import Track
+    from edge.drive import score_line
     from edge.pilots import BundlePilot, ConstantDecider, DecidingPilot
     from trainer.report import Drive
 
@@ -144,6 +146,8 @@ def _drive_unseen(
     pilot = BundlePilot(result.bundle, "int8")
     run, thoughts = _drive_track(config, pilot, size.seconds_each)
     baseline, _ = _drive_track(config, straight, size.seconds_each)
+    assert run.score is not None
+    assert baseline.score is not None
     drive = Drive(
         seed=seed,
         track=Track.generate(seed, config.simulator.difficulty),
@@ -152,7 +156,8 @@ def _drive_unseen(
         thoughts=thoughts,
         stopped=run.reason.value if run.reason else None,
     )
-    progress.say(f"  track {seed}: {run.score}" + (f"; {drive.stopped}" if drive.stopped else ""))
+    stopped = f"; stopped: {drive.stopped}" if drive.stopped else ""
+    progress.say(f"  track {seed}: {score_line(drive.pilot)}{stopped}")
     return drive
 
 
@@ -185,13 +190,16 @@ def _drive_track(config: Config, pilot: Pilot, seconds: float) -> tuple[Run, lis
 
 
 def _table(drives: list[Drive]) -> str:
-    head = f"{'track':<8}{'driver':<16}{'seconds':>9}{'metres':>9}{'laps':>7}{'off track':>11}{'worst cm':>10}"
-    lines = ["", head]
+    lines = [
+        "",
+        f"{'track':<8}{'driver':<16}{'seconds':>9}{'metres':>9}{'laps':>7}{'off track':>11}"
+        f"{'worst cm':>10}",
+    ]
     for drive in drives:
         for name, score in (("the bundle", drive.pilot), ("always straight", drive.straight)):
             lines.append(
                 f"{drive.seed:<8}{name:<16}{score.seconds:>9.1f}{score.distance:>9.1f}"
-                f"{score.laps:>7.1f}{score.off_track_events:>11}{score.max_lateral * 100:>10.1f}"
+                f"{score.laps:>7.1f}{score.failures:>11}{score.max_lateral * 100:>10.1f}"
             )
     return "\n".join(lines)
 
@@ -201,7 +209,7 @@ def _facts(result: Result, drives: list[Drive], on_track: int, seconds: float) -
     return {
         "tracks_on_track": on_track,
         "tracks": len(drives),
-        "straight_on_track": sum(drive.straight.off_track_events == 0 for drive in drives),
+        "straight_on_track": sum(drive.straight.failures == 0 for drive in drives),
         "metres": [round(drive.pilot.distance, 2) for drive in drives],
         "test_accuracy": round(result.evaluation.accuracy, 4),
         "test_balanced_accuracy": round(result.evaluation.balanced_accuracy, 4),

@@ -70,7 +70,7 @@ def open_rig(config: Config, *, realtime: bool = True) -> Rig:
 def _open_realtime(config: Config) -> Rig:
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="autcar-"))
-        wires_path = str(Path(folder) / "wires")
+        wires_path = config.simulator.wires or str(Path(folder) / "wires")
         # The guardian starts before anything heavy is imported.
         wheels = GuardedWheels({"driver": "simulator", "wires": wires_path})
         stack.callback(wheels.close)
@@ -87,13 +87,16 @@ def _open_realtime(config: Config) -> Rig:
 
 def _open_lockstep(config: Config) -> Rig:
     from autcar.cameras.simulator import SimulatedCamera
-    from autcar.simulator.motors import WorldMotors
+    from autcar.motors.simulator import SimulatedMotors
+    from autcar.simulator.wires import Wires
 
     world = make_world(config)
     with ExitStack() as stack:
-        wheels = DirectWheels(WorldMotors(world))
+        wires = Wires()
+        stack.callback(wires.close)
+        wheels = DirectWheels(SimulatedMotors(wires))
         stack.callback(wheels.close)
-        camera = SimulatedCamera(world, fps=config.camera.fps)
+        camera = SimulatedCamera(world, fps=config.camera.fps, wires=wires)
         stack.callback(camera.close)
         return Rig(camera, wheels, lambda: world.time_ns, world, stack.pop_all())
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from autcar.config import Config
 from autcar.progress import Progress
 from autcar.session import SessionWriter
+from autcar.simulator.mount import CameraMount
 from autcar.simulator.scenarios import record_plan
 
 # Simulated recordings carry simulated times, so that the same seed writes the same bytes.
@@ -39,8 +40,7 @@ def record_expert(
             seed,
             frames,
             difficulty=config.simulator.difficulty,
-            width=camera.width,
-            height=camera.height,
+            mount=CameraMount(width=camera.width, height=camera.height),
             fps=camera.fps,
         )
         for frame, command in plan:

@@ -19,6 +19,7 @@ from autcar.safety import Gate, Reason
 from edge.histogram import Histogram
 
 if TYPE_CHECKING:
+    from autcar.simulator.score import Score
     from edge.loop import Loop, Tick
     from edge.pilots import Pilot
 
@@ -58,12 +59,12 @@ class Run:
     pilot_ms: Histogram
     overhead_ms: Histogram
     age_ms: Histogram
-    score: Any = None
+    score: Score | None = None
 
     @property
     def well(self) -> bool:
         """Whether the car drove to the end, on the track where that is known."""
-        return self.reason is None and (self.score is None or self.score.off_track_events == 0)
+        return self.reason is None and (self.score is None or self.score.failures == 0)
 
     def facts(self) -> dict[str, Any]:
         """Everything measured, JSON-able."""
@@ -74,7 +75,7 @@ class Run:
             "pilot_ms": self.pilot_ms.facts(),
             "overhead_ms": self.overhead_ms.facts(),
             "age_ms": self.age_ms.facts(),
-            "score": self.score.facts() if self.score else None,
+            "score": score_facts(self.score) if self.score else None,
         }
 
     def summary(self) -> str:
@@ -86,10 +87,32 @@ class Run:
                 f"{self.overhead_ms.median:.2f} ms (medians)"
             )
         if self.score:
-            lines.append(str(self.score))
+            lines.append(score_line(self.score))
         if self.reason:
             lines.append(f"stopped: {self.reason.value}")
         return "\n".join(lines)
+
+
+def score_facts(score: Score) -> dict[str, Any]:
+    """A simulated drive's ground truth, JSON-able: seconds, metres, laps."""
+    return {
+        "seconds": round(score.seconds, 2),
+        "distance_m": round(score.distance, 3),
+        "laps": round(score.laps, 2),
+        "failures": score.failures,
+        "seconds_off": round(score.seconds_off, 2),
+        "mean_lateral_m": round(score.mean_lateral, 4),
+        "max_lateral_m": round(score.max_lateral, 4),
+    }
+
+
+def score_line(score: Score) -> str:
+    """A simulated drive's ground truth, for a person."""
+    off = f"left the track {score.failures} times" if score.failures else "no wheel off the track"
+    return (
+        f"{score.distance:.1f} m, {score.laps:.1f} laps, {off}, "
+        f"at most {score.max_lateral * 100:.0f} cm from the centre"
+    )
 
 
 class StatusLine:
@@ -202,7 +225,7 @@ def _where(config: Config, rig: Rig) -> str:
 
 
 def _draw_map(rig: Rig, run: Run, path: Path) -> None:
-    if rig.world is None:
+    if rig.world is None or run.score is None:
         raise ConfigError("--map draws the simulated car's way; this is a real car")
     from autcar.images import write_png
     from autcar.simulator.draw import track_map

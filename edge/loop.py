@@ -7,7 +7,7 @@ the guardian has the last word. Whatever ends the loop, the wheels are at rest.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 from autcar.cameras.base import Camera, Frame
@@ -67,7 +67,7 @@ class Loop:
         self._wheels.stop()
         return verdict
 
-    def ticks(self) -> Iterator[Tick]:
+    def ticks(self) -> Generator[Tick]:
         """Drive for as long as the caller iterates; the wheels are at rest afterwards."""
         try:
             while True:

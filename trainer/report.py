@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 PILOT_RGB = (0, 114, 178)
 STRAIGHT_RGB = (213, 94, 0)
 
+LEAST_SPEED = 0.15
+"""Metres a second, a quarter of full speed: a car that stands still leaves no track either."""
+
 
 @dataclass(frozen=True)
 class Thought:
@@ -44,6 +47,12 @@ class Drive:
     straight: Score
     thoughts: Sequence[Thought]
     stopped: str | None
+
+    @property
+    def well(self) -> bool:
+        """Whether the bundle kept every wheel on the track, to the end, and did not dawdle."""
+        on_track = self.pilot.failures == 0 and self.stopped is None
+        return on_track and self.pilot.mean_speed >= LEAST_SPEED
 
 
 def write_report(folder: Path, result: Result, drives: Sequence[Drive], seconds: float) -> Path:
@@ -83,7 +92,8 @@ def plot_thoughts(thoughts: Sequence[Thought], path: str | Path) -> Path:
 
 _STYLE = f"""
 :root {{ color-scheme: light dark; }}
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }}
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto;
+       padding: 0 1rem; }}
 h1 {{ margin-bottom: 0; }} h2 {{ margin-top: 2.5rem; }}
 p.lead {{ font-size: 1.15rem; }}
 img {{ max-width: 100%; height: auto; background: white; border-radius: 6px; }}
@@ -91,16 +101,19 @@ table {{ border-collapse: collapse; width: 100%; font-variant-numeric: tabular-n
 th, td {{ text-align: right; padding: .3rem .6rem; border-bottom: 1px solid #8884; }}
 th:first-child, td:first-child {{ text-align: left; }}
 .scroll {{ overflow-x: auto; }}
-.tracks {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(17rem, 1fr)); gap: 1rem; }}
+.tracks {{ display: grid; gap: 1rem;
+           grid-template-columns: repeat(auto-fill, minmax(17rem, 1fr)); }}
 figure {{ margin: 0; }} figcaption {{ font-size: .9rem; }}
 .pilot {{ color: {BLUE}; font-weight: 600; }} .straight {{ color: {ORANGE}; font-weight: 600; }}
-@media (prefers-color-scheme: dark) {{ .pilot {{ color: #56b4e9; }} .straight {{ color: #e69f00; }} }}
+@media (prefers-color-scheme: dark) {{
+  .pilot {{ color: #56b4e9; }} .straight {{ color: #e69f00; }}
+}}
 """
 
 
 def _page(result: Result, drives: Sequence[Drive], seconds: float) -> str:
-    on_track = sum(drive.pilot.off_track_events == 0 for drive in drives)
-    straight = sum(drive.straight.off_track_events == 0 for drive in drives)
+    on_track = sum(drive.well for drive in drives)
+    straight = sum(drive.straight.failures == 0 for drive in drives)
     evaluation = result.evaluation
     sections = [
         f"<h1>A car learned to drive</h1><p class=lead>It recorded "
@@ -138,11 +151,13 @@ def _page(result: Result, drives: Sequence[Drive], seconds: float) -> str:
 
 def _picture(name: str, caption: str) -> str:
     text = html.escape(caption)
-    return f"<figure><img src='pictures/{name}' alt='{text}'><figcaption>{text}</figcaption></figure>"
+    return (
+        f"<figure><img src='pictures/{name}' alt='{text}'><figcaption>{text}</figcaption></figure>"
+    )
 
 
 def _track(drive: Drive) -> str:
-    verdict = "no wheel off the track" if drive.pilot.off_track_events == 0 else "left the track"
+    verdict = "no wheel off the track" if drive.pilot.failures == 0 else "left the track"
     if drive.stopped:
         verdict += f"; stopped: {drive.stopped}"
     return _picture(
@@ -151,7 +166,15 @@ def _track(drive: Drive) -> str:
 
 
 def _drive_table(drives: Sequence[Drive]) -> str:
-    head = ["track", "driver", "seconds", "metres", "laps", "off the track", "worst cm from centre"]
+    head = [
+        "track",
+        "driver",
+        "seconds",
+        "metres",
+        "laps",
+        "off the track",
+        "worst cm from centre",
+    ]
     rows = [
         [
             f"{drive.seed}",
@@ -159,7 +182,7 @@ def _drive_table(drives: Sequence[Drive]) -> str:
             f"{score.seconds:.1f}",
             f"{score.distance:.1f}",
             f"{score.laps:.1f}",
-            f"{score.off_track_events}",
+            f"{score.failures}",
             f"{score.max_lateral * 100:.1f}",
         ]
         for drive in drives

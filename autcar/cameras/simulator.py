@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from autcar.cameras.base import Camera, Frame, Image
-from autcar.errors import CameraError, CameraTimeout
+from autcar.errors import CameraError, CameraTimeoutError
 from autcar.simulator.wires import Wires
 from autcar.simulator.world import World
 
@@ -47,6 +47,8 @@ class SimulatedCamera(Camera):
         self._fault: Fault = "none"
         self._frozen: Image | None = None
         self._open = True
+        if realtime:
+            _ = world.renderer  # Painting takes a few frames' time: not within the first read.
 
     def read(self, timeout_s: float = 1.0) -> Frame:
         """The next frame, or in real time the newest that was not read before."""
@@ -136,5 +138,5 @@ class SimulatedCamera(Camera):
             case _:
                 return self.world.render()
 
-    def _timed_out(self, timeout_s: float) -> CameraTimeout:
-        return CameraTimeout(f"the simulated camera gave no frame in {timeout_s:g} s")
+    def _timed_out(self, timeout_s: float) -> CameraTimeoutError:
+        return CameraTimeoutError(f"the simulated camera gave no frame in {timeout_s:g} s")
