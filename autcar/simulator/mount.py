@@ -52,13 +52,14 @@ class CameraMount:
         f, (u0, v0), h = self.focal, self.centre, self.above_m
         # Rows: right, down and forward in the camera's own axes, of a floor point.
         axes = np.array([[0.0, -1.0, 0.0], [-sin, 0.0, h * cos], [cos, 0.0, h * sin]])
-        return np.array([[f, 0.0, u0], [0.0, f, v0], [0.0, 0.0, 1.0]]) @ axes
+        lens = np.array([[f, 0.0, u0], [0.0, f, v0], [0.0, 0.0, 1.0]])
+        return np.asarray(lens @ axes, np.float64)
 
     def pixel_to_floor(self) -> Matrix:
         """The inverse of :meth:`floor_to_pixel`, scaled so that pixels below the horizon are +."""
         inverse = np.linalg.inv(self.floor_to_pixel())
         below = inverse @ (self.centre[0], self.horizon + 1.0, 1.0)
-        return inverse * math.copysign(1.0, below[2])
+        return np.asarray(inverse * math.copysign(1.0, below[2]), np.float64)
 
     def project(self, ahead: float, left: float) -> tuple[float, float]:
         """The pixel (u, v) of a floor point in camera coordinates; it must lie before the lens."""

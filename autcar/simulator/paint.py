@@ -24,7 +24,7 @@ SCALES = (1, 3, 6)
 BAR_DEPTH_M = 0.08
 
 # The panorama: elevations in degrees, and pixels per degree across and down.
-TOP_DEG, BOTTOM_DEG = 45.0, -9.0
+TOP_DEG, BOTTOM_DEG = 45.0, -5.0
 ACROSS, DOWN = 8, 4
 
 _SHIFT = 4  # binary digits of a pixel in OpenCV's drawing
@@ -110,7 +110,7 @@ def _bar(image: Image, track: Track, s: float, colour: Colour, edge: Colour) -> 
 def _texels(track: Track, points: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:
     """Metres to OpenCV's fixed-point pixels of the finest floor."""
     origin = np.array(track.bounds[:2])
-    return np.rint(((points - origin) / TEXEL_M - 0.5) * (1 << _SHIFT)).astype(np.int32)
+    return np.asarray(np.rint(((points - origin) / TEXEL_M - 0.5) * (1 << _SHIFT)), np.int32)
 
 
 def _noise(rng: np.random.Generator, rows: int, columns: int, texels: float) -> Relief:
@@ -195,10 +195,15 @@ def _room(
         hung = rng.random() < 0.35
         base = rng.uniform(4, 12) if hung else -rng.uniform(1.5, 4.5)
         high = base + rng.uniform(3, 20)
-        colour = lit(tuple(int(c) for c in rng.integers(20, 235, 3)))
+        # Things in rooms are duller than tape on a floor.
+        vivid = rng.uniform(20, 235, 3)
+        red, green, blue = (int(c) for c in 0.35 * vivid + 0.65 * vivid.mean())
+        colour = lit((red, green, blue))
+        dark = tuple(c // 2 for c in colour)
         for shift in (-columns, 0, columns):
             corner = (round(centre - half + shift), round(float(row(high))))
             other = (round(centre + half + shift), round(float(row(base))))
             cv2.rectangle(image, corner, other, colour, -1)
             cv2.rectangle(solid, corner, other, 255, -1)
+            cv2.rectangle(image, corner, other, dark, 1)
     return image, solid

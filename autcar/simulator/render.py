@@ -16,9 +16,9 @@ from autcar.simulator.style import Style
 Image = npt.NDArray[np.uint8]
 
 # The floor is drawn in bands, by metres ahead of the lens: up to where, from which
-# scale of the painting, and how many samples make one row. Far rows cover much more
+# scale of the painting, and how many samples make one row (1, 2 or 4). Far rows cover much more
 # floor along the view than across it, which a coarser scale alone would blur or alias.
-_BANDS = ((0.5, 0, 1), (1.2, 1, 3), (math.inf, 2, 4))
+_BANDS = ((0.5, 0, 1), (1.2, 1, 4), (math.inf, 2, 4))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,9 +73,10 @@ class Renderer:
                 borderMode=cv2.BORDER_CONSTANT,
                 borderValue=painting.beyond,
             )
-            if band.samples > 1:
-                size = (mount.width, rows.shape[0])
-                cv2.resize(target, size, dst=rows, interpolation=cv2.INTER_AREA)
+            # Averaging pairs of rows is several times faster than resizing by area.
+            while len(target) > len(rows):
+                halved = rows if len(target) == 2 * len(rows) else None
+                target = cv2.addWeighted(target[::2], 0.5, target[1::2], 0.5, 0.0, dst=halved)
         self._draw_room(image, heading)
         return self.expose(image, time_ns)
 
@@ -100,23 +101,23 @@ class Renderer:
         mount, f = self._mount, self._mount.focal
         pitch = math.radians(mount.pitch_deg)
         u0, v0 = mount.centre
-        # Down to the lowest furniture, everywhere in the row.
-        lowest = v0 + f * math.tan(pitch + math.radians(-BOTTOM_DEG))
-        self._room_rows = min(max(math.ceil(lowest), 0), mount.height)
-        self._mixed_from = min(max(math.ceil(mount.horizon), 0), self._room_rows)
-        v, u = np.mgrid[: self._room_rows, : mount.width]
+        v, u = np.mgrid[: mount.height, : mount.width]
         right, down = (u - u0) / f, (v - v0) / f
         ahead = math.cos(pitch) - down * math.sin(pitch)
         up = -math.sin(pitch) - down * math.cos(pitch)
         azimuth = np.degrees(np.arctan2(right, ahead))
         elevation = np.degrees(np.arctan2(up, np.hypot(right, ahead)))
+        # Only floor below: from the first row that lies wholly under the lowest furniture.
+        self._room_rows = int((elevation > BOTTOM_DEG).any(axis=1).sum())
+        self._mixed_from = min(max(math.ceil(mount.horizon), 0), self._room_rows)
+        azimuth, elevation = azimuth[: self._room_rows], elevation[: self._room_rows]
         half = math.ceil(float(np.abs(azimuth).max(initial=1.0))) * ACROSS
         across, depth = azimuth * ACROSS + half, (TOP_DEG - elevation) * DOWN
         self._room_span = 2 * half + 2
         maps = across.astype(np.float32), depth.astype(np.float32)
         self._room_map = cv2.convertMaps(*maps, cv2.CV_16SC2) if self._room_rows else maps
         mixed = slice(self._mixed_from, self._room_rows)
-        self._solid_map = tuple(part[mixed].copy() for part in maps)
+        self._solid_map = maps[0][mixed], maps[1][mixed]
         # Unrolled once more on both sides, every view of the panorama is one slice.
         self._room = np.tile(self._painting.room, (1, 3, 1))
         self._solid = np.tile(self._painting.solid, (1, 3))
@@ -128,12 +129,13 @@ class Renderer:
         around = 360 * ACROSS
         start = around + round(-math.degrees(heading) * ACROSS) % around - self._room_half
         span = slice(start, start + self._room_span)
-        view = cv2.remap(
-            self._room[:, span], *self._room_map, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
+        across, down = self._room_map
+        edge = cv2.BORDER_REPLICATE
+        view = cv2.remap(self._room[:, span], across, down, cv2.INTER_LINEAR, borderMode=edge)
         image[: self._mixed_from] = view[: self._mixed_from]
         if self._mixed_from < self._room_rows:
-            mask = cv2.remap(self._solid[:, span], *self._solid_map, cv2.INTER_NEAREST)
+            across, down = self._solid_map
+            mask = cv2.remap(self._solid[:, span], across, down, cv2.INTER_NEAREST)
             mixed = slice(self._mixed_from, self._room_rows)
             cv2.copyTo(view[mixed], mask, dst=image[mixed])
 

@@ -12,7 +12,7 @@ from autcar.cameras.base import Frame
 from autcar.commands import Command
 from autcar.simulator.expert import PARKING_M, Expert
 from autcar.simulator.track import Track
-from autcar.simulator.world import Car, CameraMount, World
+from autcar.simulator.world import CameraMount, Car, World
 
 PAUSE_S = 2.0
 """Between two situations the clock of the frames jumps by this much."""
@@ -39,7 +39,8 @@ def record_plan(
     count, time_ns = 0, 0
     for number in range(frames):
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(number,)))
-        for world, start, length in _round(rng, difficulty, mount or CameraMount()):
+        way = _SIDES[(seed + number) % 2]
+        for world, start, length in _round(rng, difficulty, mount or CameraMount(), way):
             world.place(*start)
             expert = Expert(world)
             for _ in range(length):
@@ -58,10 +59,12 @@ Situation = tuple[World, tuple[float, float, float], int]
 """A world, where the car starts (s, lateral, heading error), and for how many frames."""
 
 
-def _round(rng: np.random.Generator, difficulty: float, mount: CameraMount) -> list[Situation]:
-    """One of each situation on one track, in random order."""
+def _round(
+    rng: np.random.Generator, difficulty: float, mount: CameraMount, way: float
+) -> list[Situation]:
+    """Each situation once, in random order; round to the left for ``way`` > 0."""
     track = Track.generate(int(rng.integers(1 << 32)), difficulty)
-    if rng.random() < 0.5:
+    if track.curvatures.sum() * way < 0:
         track = track.reversed()
     # Nobody screws a camera on twice the same way.
     mount = replace(
@@ -95,15 +98,16 @@ def _round(rng: np.random.Generator, difficulty: float, mount: CameraMount) -> l
     ]
     for side in _SIDES:
         # Off the middle and turned further off it, yet still to be mended forwards.
-        lateral, turn = rng.uniform(0.06, 0.12), rng.uniform(0.2, 0.7)
+        lateral, turn = rng.uniform(0.06, 0.12), rng.uniform(0.2, 0.55)
         situations.append((even, (somewhere(), side * lateral, side * turn), 22))
-        # Askew: the border crosses the view.
-        lateral, turn = rng.uniform(-0.03, 0.12), math.radians(rng.uniform(52, 82))
-        situations.append((even, (somewhere(), side * lateral, side * turn), 28))
+        # Askew: the border crosses the view. Never so near that it passes below the view.
+        for low, high, near in ((52, 68, 0.08), (68, 84, 0.02)):
+            lateral, turn = rng.uniform(-0.06, near), math.radians(rng.uniform(low, high))
+            situations.append((even, (somewhere(), side * lateral, side * turn), 22))
         # The nose over the border, at a small and at a large angle.
-        for low, high in ((14, 29), (31, 48)):
+        for low, high in ((14, 26), (30, 38)):
             turn = math.radians(rng.uniform(low, high))
-            lateral = half + rng.uniform(0.0, 0.05) - car.nose * math.sin(turn)
+            lateral = half + rng.uniform(0.0, 0.03) - car.nose * math.sin(turn)
             situations.append((even, (somewhere(), side * lateral, side * turn), 18))
     parking = (before_bar(float(rng.uniform(0.4, 1.0))), *start(0.06, 0.2)[1:])
     overshot = (before_bar(float(rng.uniform(0.06, PARKING_M[0]))), *start(0.04, 0.12)[1:])

@@ -17,11 +17,12 @@ FLOORS = ("speckle", "concrete", "planks", "tiles")
 class Style:
     """Everything about the picture that is not geometry.
 
-    Grain, light and furniture grow from ``seed``. Lengths are metres, colours RGB 0…255. ``light`` is the overall brightness and
-    ``warmth`` the tilt from blue (−) to red (+), both relative to 1 and 0.
-    ``gradient`` and ``shadows`` (a count) darken parts of the floor, ``vignette``
-    the corners of the image. ``noise`` is the sensor noise in grey levels,
-    ``blur`` the lens blur in pixels, ``clutter`` how crowded the horizon is, 0…1.
+    Grain, light and furniture grow from ``seed``. Lengths are metres, colours RGB
+    0…255. ``light`` is the overall brightness, relative to 1, and ``warmth`` the
+    tilt from blue (−) to red (+). ``gradient`` and ``shadows`` (a count) darken
+    parts of the floor, ``vignette`` the corners of the image. ``noise`` is the
+    sensor noise in grey levels, ``blur`` the lens blur in pixels, ``clutter`` how
+    crowded the room is, 0…1.
     """
 
     seed: int = 0
@@ -62,9 +63,11 @@ class Style:
 
         floor = FLOORS[int(rng.integers(len(FLOORS))) if rng.random() < d else 0]
         while True:
-            floor_colour = _hsv(rng.random(), rng.uniform(0, 0.08 + 0.4 * d), around(0.52, 0.16, 0.36))
-            left_colour = _hsv(around(0.11, 0.015, 0.5), around(0.85, 0.1, 0.2), around(0.9, 0.08, 0.3))
-            right_colour = _hsv(around(0.6, 0.02, 0.5), around(0.85, 0.1, 0.2), around(0.8, 0.1, 0.3))
+            tint = rng.uniform(0, 0.08 + 0.4 * d)
+            floor_colour = _hsv(rng.random(), tint, around(0.52, 0.16, 0.36))
+            left_hue, right_hue = around(0.11, 0.015, 0.5), around(0.6, 0.02, 0.5)
+            left_colour = _hsv(left_hue, around(0.85, 0.1, 0.2), around(0.9, 0.08, 0.3))
+            right_colour = _hsv(right_hue, around(0.85, 0.1, 0.2), around(0.8, 0.1, 0.3))
             bar_colour = _hsv(around(0.92, 0.015, 0.03), 0.9, around(0.8, 0.08, 0.12))
             if _all_distinct(floor_colour, left_colour, right_colour, bar_colour):
                 break

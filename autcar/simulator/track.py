@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import cv2
@@ -37,7 +37,7 @@ class Track:
 
     centreline: Points
     width: float = 0.45
-    style: Style = Style()
+    style: Style = field(default_factory=Style)
     stop_line: float | None = None
 
     @classmethod
@@ -55,7 +55,7 @@ class Track:
             if points is None:
                 continue
             track = cls(points, width)
-            if 6.5 <= track.length <= 16.0 and track.clearance >= CLEARANCE * width:
+            if 7.0 <= track.length <= 18.0 and track.clearance >= CLEARANCE * width:
                 return replace(track, style=Style.random(look, d))
 
     def with_stop_line(self, s: float) -> Track:
@@ -215,10 +215,10 @@ def _closed_curve(rng: np.random.Generator, d: float, least_radius: float) -> Po
     A polygon with jittered corners, smoothed as a Fourier series until no curve is
     tighter than ``least_radius``: long straights stay, corners become bends.
     """
-    corners = int(rng.integers(5, 8 + round(3 * d)))
+    corners = int(rng.integers(6, 9 + round(3 * d)))
     angles = (np.arange(corners) + rng.uniform(-0.3, 0.3, corners)) * math.tau / corners
-    jitter = 0.22 + 0.2 * d
-    radii = rng.uniform(1 - jitter, 1 + jitter, corners) * rng.uniform(1.6, 2.1)
+    jitter = 0.35 + 0.1 * d
+    radii = rng.uniform(1 - jitter, 1 + jitter, corners) * rng.uniform(1.9, 2.4)
     polygon = radii * (np.cos(angles) + 1j * rng.uniform(0.7, 1.0) * np.sin(angles))
     polygon = polygon * np.exp(1j * rng.uniform(0, math.tau))
     sides = np.abs(np.roll(polygon, -1) - polygon)

@@ -17,7 +17,7 @@ from typing import NamedTuple, Self
 from autcar.errors import MotorError
 
 _SIZE = 24
-_SPEEDS, _COUNT, _TIME = range(3)
+_SPEEDS, _UPDATES, _TIME = range(3)
 
 
 class Signal(NamedTuple):
@@ -25,7 +25,7 @@ class Signal(NamedTuple):
 
     left: float
     right: float
-    count: int
+    updates: int
     time_ns: int
 
 
@@ -56,13 +56,14 @@ class Wires:
         # The time goes first: a reader in between pairs it with the old speeds, which is harmless.
         words[_TIME] = time.monotonic_ns()
         words[_SPEEDS] = int.from_bytes(struct.pack("ff", left, right), sys.byteorder)
-        words[_COUNT] += 1
+        words[_UPDATES] += 1
 
     def read(self) -> Signal:
         """Look at the wires."""
         words = self._words
         speeds = words[_SPEEDS].to_bytes(8, sys.byteorder)
-        return Signal(*struct.unpack("ff", speeds), words[_COUNT], words[_TIME])
+        left, right = struct.unpack("ff", speeds)
+        return Signal(left, right, words[_UPDATES], words[_TIME])
 
     def close(self) -> None:
         """Let go of the file; what is on the wires stays. Closing twice is harmless."""

@@ -13,7 +13,7 @@ from autcar.simulator.paint import paint
 from autcar.simulator.render import Image, Renderer
 from autcar.simulator.track import Track
 
-__all__ = ["Car", "CameraMount", "World"]
+__all__ = ["CameraMount", "Car", "World"]
 
 SUBSTEP_S = 0.005
 
@@ -85,11 +85,11 @@ class World:
         if dt_s <= 0.0:
             return
         car = self.car
-        number = math.ceil(dt_s / SUBSTEP_S - 1e-6)
+        number = max(1, math.ceil(dt_s / SUBSTEP_S - 1e-6))
         h = dt_s / number
         # Exact first-order lag: where a side is after h, and its mean on the way there.
-        left_over = math.exp(-h / car.lag_s) if car.lag_s > 0.0 else 0.0
-        mean_over = (1.0 - left_over) * car.lag_s / h
+        decay = math.exp(-h / car.lag_s) if car.lag_s > 0.0 else 0.0
+        mean_over = (1.0 - decay) * car.lag_s / h
         target_left = self.commanded[0] * (1.0 + car.imbalance / 2)
         target_right = self.commanded[1] * (1.0 - car.imbalance / 2)
         left, right = self.speeds
@@ -98,7 +98,8 @@ class World:
             error_left, error_right = left - target_left, right - target_right
             mean_left = target_left + error_left * mean_over
             mean_right = target_right + error_right * mean_over
-            left, right = target_left + error_left * left_over, target_right + error_right * left_over
+            left = target_left + error_left * decay
+            right = target_right + error_right * decay
             if self.disturbance:
                 mean_left, mean_right, kick = self._bumps.disturb(mean_left, mean_right, h)
             else:
