@@ -56,7 +56,7 @@ def _add_train(verbs: Any) -> None:
         help="compact, autcar, pilotnet or module:function (compact)",
     )
     add("--size", type=_size, default=(224, 168), metavar="WxH", help="of the frames (224x168)")
-    add("--epochs", type=int, help="at most so many")
+    add("--epochs", type=int, help="at most so many (by the number of frames: 8 to 40)")
     add("--patience", type=int, help="stop after so many epochs no better than the best")
     add("--batch-size", type=int, default=64, help="frames a step (64)")
     add("--learning-rate", type=float, help="Adam's highest")

@@ -158,3 +158,9 @@ def test_the_rate_warms_up_and_falls_to_nearly_nothing():
     assert rates[2] > 0.95
     assert rates[2] > rates[3] > rates[4]
     assert 0 < rates[4] < 0.02
+
+
+def test_few_frames_are_shown_more_often_than_many():
+    asked = [Schedule().settled(batches).epochs for batches in (1, 200, 5000)]
+    assert asked == [40, 15, 8]
+    assert Schedule(epochs=3).settled(5000).epochs == 3
