@@ -22,7 +22,7 @@ _APPROACH_M = 1.2  # within this distance of the bar, no fast driving
 _ASKEW, _ALIGNED = math.radians(50), math.radians(35)
 _OUTWARD, _ALONG = math.radians(12), math.radians(6)
 _NOSE_INSIDE_M = 0.03
-_BACK_LIGHT, _BACK_MEDIUM = math.radians(28), math.radians(54)
+_BACK_LIGHT, _BACK_MEDIUM = math.radians(28), math.radians(50)
 
 # Pure pursuit: metres to the point that is aimed at, and the curvature (1/m) at which
 # each turn begins and ends. The turns themselves are tighter than the track: 4.4 and 8.9.

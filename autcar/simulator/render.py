@@ -18,7 +18,7 @@ Image = npt.NDArray[np.uint8]
 # The floor is drawn in bands, by metres ahead of the lens: up to where, from which
 # scale of the painting, and how many samples make one row (1, 2 or 4). Far rows cover much more
 # floor along the view than across it, which a coarser scale alone would blur or alias.
-_BANDS = ((0.5, 0, 1), (1.2, 1, 4), (math.inf, 2, 4))
+_BANDS = ((0.5, 0, 1), (0.8, 1, 2), (1.4, 1, 4), (math.inf, 2, 4))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +76,9 @@ class Renderer:
             # Averaging pairs of rows is several times faster than resizing by area.
             while len(target) > len(rows):
                 halved = rows if len(target) == 2 * len(rows) else None
-                target = cv2.addWeighted(target[::2], 0.5, target[1::2], 0.5, 0.0, dst=halved)
+                upper, lower = target[::2], target[1::2]
+                mean = cv2.addWeighted(upper, 0.5, lower, 0.5, 0.0, dst=halved)
+                target = np.asarray(mean, np.uint8)
         self._draw_room(image, heading)
         return self.expose(image, time_ns)
 
