@@ -132,7 +132,6 @@ def fit(
         if not history.best:
             raise
         history.ended = "interrupted"
-        progress.say(f"interrupted: keeping epoch {history.best}, the {schedule.keep} so far")
     model.set_weights(weights)
     return history
 

@@ -139,11 +139,9 @@ def interrupt_at(epoch, batch):
 
 
 def test_ctrl_c_keeps_the_best_epoch_so_far():
-    told = Lines()
-    _, history = trained(Schedule(epochs=9), training=interrupt_at(3, 1), progress=told)
+    _, history = trained(Schedule(epochs=9), training=interrupt_at(3, 1))
     assert history.ended == "interrupted"
     assert len(history.epochs) == 2
-    assert "interrupted" in told.lines[-1]
 
 
 def test_ctrl_c_before_the_first_epoch_is_done_interrupts():
