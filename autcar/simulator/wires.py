@@ -11,7 +11,6 @@ import os
 import struct
 import sys
 import time
-from pathlib import Path
 from typing import NamedTuple, Self
 
 from autcar.errors import MotorError
@@ -40,9 +39,8 @@ class Wires:
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
-        self.path = None if path is None else Path(path)
         try:
-            self._map = mmap.mmap(-1, _SIZE) if self.path is None else _open(self.path)
+            self._map = mmap.mmap(-1, _SIZE) if path is None else _open(path)
         except OSError as error:
             raise MotorError(
                 f"the simulator's wires {path} cannot be opened: {error.strerror or error}; "
@@ -77,7 +75,7 @@ class Wires:
         self.close()
 
 
-def _open(path: Path) -> mmap.mmap:
+def _open(path: str | os.PathLike[str]) -> mmap.mmap:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
     try:
         if os.fstat(descriptor).st_size < _SIZE:
