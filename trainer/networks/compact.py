@@ -1,5 +1,7 @@
 """The default network: four strided convolutions and two dense layers.
 
+106 k parameters, 8.6 MMAC at 224×168: a twelfth of AutCar's work.
+
 The first convolution looks at every fourth pixel of every fourth row, so nothing
 is ever computed at full resolution. Batch normalisation makes training quick and
 disappears into the convolutions when the model is exported.

@@ -1,4 +1,7 @@
-"""NVIDIA's PilotNet (2016), with batch normalisation and a smaller end."""
+"""NVIDIA's PilotNet (2016), with batch normalisation and a smaller end.
+
+407 k parameters, 99 MMAC at 224×168.
+"""
 
 from __future__ import annotations
 
