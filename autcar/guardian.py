@@ -155,6 +155,9 @@ def main(argv: list[str] | None = None) -> int:
     descriptor, settings = argv or sys.argv[1:]
     for number in _SIGNALS:
         signal.signal(number, _on_signal)
+    # Ahead of whatever else wants the processor, where this user may ask for it.
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, -10)
     link = socket.socket(fileno=int(descriptor))
     os.set_inheritable(link.fileno(), False)
     try:

@@ -27,7 +27,7 @@ class Limits:
         default=250.0, metadata={"help": "stop when the newest frame is older than this"}
     )
     command_ms: float = field(
-        default=250.0, metadata={"help": "a command expires after this; the guardian stops"}
+        default=250.0, metadata={"help": "a command expires this long after its frame; the guardian stops"}
     )
     frozen_ms: float = field(
         default=700.0, metadata={"help": "stop when every frame was the same for this long"}
@@ -72,6 +72,7 @@ class Reason(enum.Enum):
     PILOT_FAILED = "the pilot failed"
     TIME_WENT_BACK = "the clock or the frame numbers went backwards"
     LINK_LOST = "the driver's link is lost"
+    TAKEN_OVER = "a person has taken over"
     EXPIRED = "a command expired before the next one came"
     GUARDIAN_LOST = "the guardian of the motors is gone"
 

@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +20,13 @@ from edge.histogram import Histogram
 
 if TYPE_CHECKING:
     from autcar.simulator.score import Score
+    from edge.drive_log import DriveLog
     from edge.loop import Loop, Tick
     from edge.pilots import Pilot
+    from edge.shadow import Shadow
 
 FAST_SECONDS = 60.0
+WAY_RGB = (0, 114, 178)
 
 
 def drive(arguments: argparse.Namespace) -> int:
@@ -36,16 +39,25 @@ def drive(arguments: argparse.Namespace) -> int:
         seconds = FAST_SECONDS
     with open_rig(config, realtime=not arguments.fast) as rig:
         pilot, name = _open_pilot(arguments, config, rig)
+        shadow = _open_shadow(arguments, config, rig, name)
         print(
             f"{name} drives {_where(config, rig)}"
             + ("" if arguments.fast else "; Ctrl-C stops it")
         )
-        run = drive_rig(rig, pilot, Gate(config.safety), seconds, StatusLine())
+        log = _open_log(arguments, config, rig, name)
+        run = drive_rig(
+            rig, pilot, Gate(config.safety), seconds, StatusLine(), log=log, shadow=shadow
+        )
         if arguments.map:
             _draw_map(rig, run, Path(arguments.map))
     print(run.summary())
+    if shadow:
+        print(shadow.report())
+    if log:
+        print("\n".join(filter(None, [log.problem, f"next: autcar replay {log.folder}"])))
     if arguments.json:
-        print(json.dumps(run.facts()))
+        facts = run.facts() | ({"shadow": shadow.comparison.facts()} if shadow else {})
+        print(json.dumps(facts))
     return 0 if run.well else 1
 
 
@@ -145,20 +157,39 @@ class StatusLine:
 
 
 def drive_rig(
-    rig: Rig, pilot: Pilot, gate: Gate, seconds: float | None, status: StatusLine | None = None
+    rig: Rig,
+    pilot: Pilot,
+    gate: Gate,
+    seconds: float | None,
+    status: StatusLine | None = None,
+    *,
+    log: DriveLog | None = None,
+    shadow: Shadow | None = None,
 ) -> Run:
-    """Arm and drive until ``seconds`` of the rig's clock have passed, a fault, or Ctrl-C."""
+    """Arm and drive until ``seconds`` of the rig's clock have passed, a fault, or Ctrl-C.
+
+    ``log`` is closed at the end, whatever that is.
+    """
     from edge.loop import Loop
 
     loop = Loop(rig.camera, pilot, rig.wheels, gate, rig.clock)
+    drive = _Drive(rig, loop, log, shadow)
     loop.arm()
-    return _Drive(rig, loop).until(seconds, status)
+    try:
+        return drive.until(seconds, status)
+    finally:
+        if log:
+            log.close(drive.run.facts())
 
 
 class _Drive:
-    def __init__(self, rig: Rig, loop: Loop) -> None:
+    """A run while it goes on: what is done with each tick once its command is out."""
+
+    def __init__(self, rig: Rig, loop: Loop, log: DriveLog | None, shadow: Shadow | None) -> None:
         self._rig = rig
         self._loop = loop
+        self._log = log
+        self._shadow = shadow
         self.run = Run(None, 0, 0.0, Histogram(), Histogram(), Histogram())
         if rig.world is not None:
             from autcar.simulator.score import Score
@@ -197,10 +228,13 @@ class _Drive:
             run.age_ms.add(tick.age_ns / 1e6)
         if run.score is not None:
             run.score.update()
+        said = self._shadow.consider(tick) if self._shadow else ()
+        if self._log:
+            self._log.note(tick, said)
 
 
 def _open_pilot(arguments: argparse.Namespace, config: Config, rig: Rig) -> tuple[Pilot, str]:
-    from edge.pilots import BundlePilot, ConstantDecider, DecidingPilot
+    from edge.pilots import ConstantDecider, DecidingPilot
 
     if arguments.pilot == "straight":
         return DecidingPilot(
@@ -212,10 +246,52 @@ def _open_pilot(arguments: argparse.Namespace, config: Config, rig: Rig) -> tupl
         from autcar.simulator.expert import Expert
 
         return DecidingPilot(Expert(rig.world)), "the simulator's expert"
-    bundle = load_bundle(arguments.bundle or shipped_bundle())
+    return _open_bundle(arguments.bundle or shipped_bundle(), arguments.variant, config)
+
+
+def _open_bundle(folder: str | Path, variant: str | None, config: Config) -> tuple[Pilot, str]:
+    from edge.pilots import BundlePilot
+
+    bundle = load_bundle(folder)
     bundle.check_fits(config.camera.width, config.camera.height)
-    pilot = BundlePilot(bundle, arguments.variant)
+    pilot = BundlePilot(bundle, variant)
     return pilot, f"{bundle.manifest.name} ({pilot.variant.name}, {pilot.runtime})"
+
+
+def _open_shadow(
+    arguments: argparse.Namespace, config: Config, rig: Rig, driving: str
+) -> Shadow | None:
+    if not arguments.shadow:
+        return None
+    from edge.shadow import Shadow
+
+    pilot, name = _open_bundle(arguments.shadow, None, config)
+    fps = 0.0 if arguments.fast else config.camera.fps
+    return Shadow(pilot, (driving, name), fps, rig.clock)
+
+
+def _open_log(
+    arguments: argparse.Namespace, config: Config, rig: Rig, pilot: str
+) -> DriveLog | None:
+    if not arguments.log:
+        return None
+    from edge.drive_log import DriveLog
+
+    about = {
+        "pilot": pilot,
+        "bundle": arguments.bundle if arguments.pilot == "bundle" else None,
+        "shadow": arguments.shadow,
+        "where": _where(config, rig),
+        "config": asdict(config),
+    }
+    return DriveLog(
+        arguments.log,
+        about,
+        camera=rig.camera if arguments.log_frames else None,
+        quality=config.record.quality,
+        free_mb=config.record.free_mb,
+        patient=arguments.fast,
+    )
 
 
 def _where(config: Config, rig: Rig) -> str:
@@ -230,5 +306,5 @@ def _draw_map(rig: Rig, run: Run, path: Path) -> None:
     from autcar.images import write_png
     from autcar.simulator.draw import track_map
 
-    write_png(path, track_map(rig.world.track, [run.score.line]))
+    write_png(path, track_map(rig.world.track, [(run.score.line, WAY_RGB)]))
     print(f"the way driven: {path}")

@@ -6,6 +6,7 @@ the guardian has the last word. Whatever ends the loop, the wheels are at rest.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -22,8 +23,9 @@ from edge.pilots import Pilot, Scores
 class Tick:
     """One turn of the loop. ``frame`` is None when the camera gave none in time.
 
-    ``pilot_ns`` is the time in the pilot, ``overhead_ns`` all other CPU work of the
-    turn, ``age_ns`` from exposure to the command handed to the wheels.
+    ``pilot_ns`` is the time in the pilot, ``overhead_ns`` all other work of the turn,
+    ``age_ns`` from exposure to the command handed to the wheels, which was at
+    ``time_ns`` of the loop's clock.
     """
 
     frame: Frame | None
@@ -32,13 +34,25 @@ class Tick:
     pilot_ns: int
     overhead_ns: int
     age_ns: int
+    time_ns: int
+
+    @property
+    def sequence(self) -> int:
+        """The frame's number, −1 without one."""
+        return -1 if self.frame is None else self.frame.sequence
+
+    @property
+    def frame_ns(self) -> int:
+        """When the frame was exposed, 0 without one."""
+        return 0 if self.frame is None else self.frame.time_ns
 
 
 class Loop:
     """Runs a pilot on a camera's frames and drives the wheels through the gate.
 
     ``clock`` gives the time in ns that frames are stamped with: the monotonic clock
-    on a car, the world's in a simulation faster than real time.
+    on a car, the world's in a simulation faster than real time. :meth:`arm` and
+    :meth:`stop` may be called from any thread, at any moment.
     """
 
     def __init__(
@@ -55,6 +69,8 @@ class Loop:
         self._gate = gate
         self._clock = clock
         self._arm_wanted = False
+        self._newest_ns: int | None = None
+        self._lock = threading.RLock()
 
     def arm(self) -> None:
         """Ask to drive from the next fresh frame on."""
@@ -62,10 +78,11 @@ class Loop:
 
     def stop(self, reason: Reason = Reason.STOP_PRESSED) -> Verdict:
         """Bring the wheels to rest now; :meth:`arm` is needed to go on."""
-        self._arm_wanted = False
-        verdict = self._gate.stop(reason)
-        self._wheels.stop()
-        return verdict
+        with self._lock:
+            self._arm_wanted = False
+            verdict = self._gate.stop(reason)
+            self._wheels.stop()
+            return verdict
 
     def ticks(self) -> Generator[Tick]:
         """Drive for as long as the caller iterates; the wheels are at rest afterwards."""
@@ -76,9 +93,9 @@ class Loop:
             self._wheels.stop()
 
     def _tick(self) -> Tick:
-        limits = self._gate.limits
         try:
-            frame = self._camera.read(limits.frame_age_ms / 1000)
+            frame = self._camera.read(self._patience_s())
+            self._newest_ns = frame.time_ns
         except CameraTimeoutError:
             return self._without_frame(Reason.CAMERA_STALLED)
         except CameraError:
@@ -93,10 +110,19 @@ class Loop:
             self.stop(Reason.PILOT_FAILED)
             raise
         piloted = time.perf_counter_ns()
-        verdict = self._judge(frame, scores)
+        with self._lock:
+            verdict = self._judge(frame, scores)
         ended = time.perf_counter_ns()
-        age_ns = self._clock() - frame.time_ns
-        return Tick(frame, scores, verdict, piloted - started, ended - piloted, age_ns)
+        now_ns = self._clock()
+        age_ns = now_ns - frame.time_ns
+        return Tick(frame, scores, verdict, piloted - started, ended - piloted, age_ns, now_ns)
+
+    def _patience_s(self) -> float:
+        """Until the newest frame is too old; a full allowance while nothing is driven."""
+        allowance_ns = int(self._gate.limits.frame_age_ms * MS)
+        if self._newest_ns is None or not self._gate.armed:
+            return allowance_ns / 1e9
+        return max(0.0, (self._newest_ns + allowance_ns - self._clock()) / 1e9)
 
     def _judge(self, frame: Frame, scores: Scores) -> Verdict:
         now_ns = self._clock()
@@ -108,7 +134,8 @@ class Loop:
             was_armed = gate.armed
             verdict = gate.decide(now_ns, look(frame), scores)
             if verdict.reason is None:
-                expires_ns = now_ns + int(gate.limits.command_ms * MS)
+                # Counted from the exposure: a slow pilot does not stretch how long it is trusted.
+                expires_ns = frame.time_ns + int(gate.limits.command_ms * MS)
                 self._wheels.drive(verdict.left, verdict.right, frame.time_ns, expires_ns)
                 if self._wheels.at_rest_because is not None:
                     verdict = gate.stop(Reason.EXPIRED)
@@ -121,8 +148,9 @@ class Loop:
         return verdict
 
     def _without_frame(self, reason: Reason) -> Tick:
-        was_armed = self._gate.armed
-        verdict = self._gate.stop(reason)
-        if was_armed:
-            self._wheels.stop()
-        return Tick(None, (), verdict, 0, 0, 0)
+        with self._lock:
+            was_armed = self._gate.armed
+            verdict = self._gate.stop(reason)
+            if was_armed:
+                self._wheels.stop()
+        return Tick(None, (), verdict, 0, 0, 0, self._clock())

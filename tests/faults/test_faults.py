@@ -6,13 +6,15 @@ import sys
 
 import pytest
 
-from tests.faults.scenarios import SCENARIOS, busy_processes, run
+from tests.faults.scenarios import SCENARIOS, run
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="the processes are found through Linux's /proc"
 )
 
 TIMES = 2
+LEASE_MS = 300
+"""The command's lease and a starved guardian's time to notice that it is over."""
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
@@ -21,7 +23,8 @@ def test_the_wheels_rest_in_time(scenario, record_property):
     took = [run(scenario, generator) for _ in range(TIMES)]
     worst, median = max(took), statistics.median(took)
     print(
-        f"{scenario.name}: worst {worst:.0f} ms, median {median:.0f}, promise {scenario.promise_ms}"
+        f"{scenario.name}: worst {worst:.0f} ms, median {median:.0f}, "
+        f"promise {scenario.promise_ms}"
     )
     record_property("worst_ms", round(worst, 1))
     assert worst <= scenario.promise_ms
@@ -29,14 +32,8 @@ def test_the_wheels_rest_in_time(scenario, record_property):
 
 @pytest.mark.parametrize("name", ["pilot SIGKILL", "pilot hangs", "camera stalls", "SIGTERM"])
 def test_beside_eight_busy_processes(name):
-    """A starved machine may be late with frames, but never leaves the wheels turning."""
+    """Where nothing else gets the processor in time, the lease still runs out."""
     scenario = next(scenario for scenario in SCENARIOS if scenario.name == name)
-    hogs = busy_processes(8)
-    try:
-        took = run(scenario, random.Random(0))
-    finally:
-        for hog in hogs:
-            hog.kill()
-            hog.wait()
+    took = run(scenario, random.Random(0), busy=8)
     print(f"{name}, 8 busy processes: {took:.0f} ms, promise {scenario.promise_ms}")
-    assert took <= scenario.promise_ms
+    assert took <= max(scenario.promise_ms, LEASE_MS)
