@@ -1,4 +1,4 @@
-"""The verb ``autcar drive``."""
+"""The verbs ``autcar drive`` and ``autcar replay``."""
 
 from __future__ import annotations
 
@@ -12,13 +12,28 @@ examples:
   autcar drive --seed 7 --seconds 30        another simulated track, for 30 s
   autcar drive --fast --map drive.png       faster than real time, with a map of the way driven
   autcar drive --pilot straight --fast      the baseline that any bundle must beat
+  autcar drive --log drives --log-frames    keep every decision and frame; see autcar replay
+  autcar drive --shadow models/new          a second bundle looks on, and is compared
 
 exit code: 0 when the car drove to the end, 1 when it stopped on a fault or left the track.
 """
 
+_REPLAY_EXAMPLES = """\
+examples:
+  autcar replay drives/2026-05-01_14-30-00                        what happened, and a picture
+  autcar replay drives/2026-05-01_14-30-00 --bundle models/new    what another bundle would do
+
+--bundle needs a run whose frames were kept: autcar drive --log drives --log-frames
+"""
+
 
 def add_verbs(verbs: Any) -> None:
-    """Add ``drive``."""
+    """Add ``drive`` and ``replay``."""
+    _add_drive(verbs)
+    _add_replay(verbs)
+
+
+def _add_drive(verbs: Any) -> None:
     parser = verbs.add_parser(
         "drive",
         help="let a bundle drive the car",
@@ -41,11 +56,40 @@ def add_verbs(verbs: Any) -> None:
         "--fast", action="store_true", help="simulated car only: faster than real time, 60 s"
     )
     parser.add_argument("--map", metavar="PNG", help="simulated car only: draw the way driven")
+    parser.add_argument(
+        "--log", metavar="FOLDER", help="keep every decision in a new folder below this one"
+    )
+    parser.add_argument("--log-frames", action="store_true", help="with --log: the frames, too")
+    parser.add_argument(
+        "--shadow", metavar="BUNDLE", help="a second bundle that looks on and touches no wheel"
+    )
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     parser.set_defaults(run=_drive)
+
+
+def _add_replay(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "replay",
+        help="look at a logged drive, or run another bundle over it",
+        description="Show what happened in a run that `autcar drive --log` kept.",
+        epilog=_REPLAY_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("drive", metavar="RUN", help="the run's folder")
+    parser.add_argument("--bundle", metavar="FOLDER", help="run this bundle over the frames")
+    parser.add_argument("--variant", help="which of the bundle's files (default: the fastest)")
+    parser.add_argument("--picture", metavar="PNG", help="default: RUN/timeline.png")
+    parser.add_argument("--json", action="store_true", help="end with one line of JSON")
+    parser.set_defaults(run=_replay)
 
 
 def _drive(arguments: argparse.Namespace) -> int:
     from edge.drive import drive
 
     return drive(arguments)
+
+
+def _replay(arguments: argparse.Namespace) -> int:
+    from edge.replay import replay
+
+    return replay(arguments)
