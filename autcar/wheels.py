@@ -24,12 +24,11 @@ from autcar.motors.base import Motors
 
 
 class Wheels(Protocol):
-    """Where a driving loop sends wheel speeds.
+    """Where a driving loop sends wheel speeds."""
 
-    ``at_rest_because`` is None while drive commands are accepted.
-    """
-
-    at_rest_because: str | None
+    @property
+    def at_rest_because(self) -> str | None:
+        """None while drive commands are accepted, else why not."""
 
     def arm(self) -> None:
         """Accept drive commands from now on."""
