@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,7 +29,8 @@ def _number(value: Any) -> int:
 
 
 def _seconds(value: Any) -> float:
-    if type(value) not in (int, float) or not math.isfinite(value) or not 0 < value <= LONGEST_S:
+    # NaN compares false with everything, and so is refused.
+    if type(value) not in (int, float) or not 0 < value <= LONGEST_S:
         raise BadMessageError(f"expected seconds, more than 0 and up to {LONGEST_S:g}")
     return float(value)
 

@@ -43,21 +43,25 @@ function hueOf(label) {
   return back ? (sharp ? "#b8573f" : "#cc836f") : (sharp ? "#ff6b35" : "#ffa27e");
 }
 
-// The way a car goes from (0, 0), north up, as an SVG path with an arrow head; [size] is its length.
-function way({ left, right }, size) {
-  if (!left && !right) return `M${-size * .2} ${-size * .5}h${size * .4}`;
+// The way a car goes, north up, as an SVG path with an arrow head; `size` is its length. It begins
+// at (0, 0), or is put in the middle of -50…50 by -95…5.
+function way({ left, right }, size, middle = false) {
+  if (!left && !right) return `M${-size * .22} -45h${size * .44}`;
   const steps = 24, forward = Math.sign(left + right), turn = (left - right) * 2.9;
   const long = size * Math.min(1, .45 + .55 * Math.abs(left + right) / 2);
-  let x = 0, y = forward > 0 ? 0 : -size * .9, angle = 0, path = `M${x.toFixed(1)} ${y.toFixed(1)}`;
+  const points = [[0, forward > 0 ? 0 : -size * .9]];
+  let angle = 0;
   for (let step = 0; step < steps; step++) {
+    const [x, y] = points.at(-1);
     angle += turn / steps;
-    x += Math.sin(angle) * forward * long / steps;
-    y -= Math.cos(angle) * forward * long / steps;
-    path += `L${x.toFixed(1)} ${y.toFixed(1)}`;
+    points.push([x + Math.sin(angle) * forward * long / steps, y - Math.cos(angle) * forward * long / steps]);
   }
-  const head = size * .22, at = angle + (forward < 0 ? Math.PI : 0);
-  const wing = (side) => `${(x - Math.sin(at + side) * head).toFixed(1)} ${(y + Math.cos(at + side) * head).toFixed(1)}`;
-  return `${path}M${wing(.65)}L${x.toFixed(1)} ${y.toFixed(1)}L${wing(-.65)}`;
+  const [x, y] = points.at(-1), head = size * .24, at = angle + (forward < 0 ? Math.PI : 0);
+  const wing = (side) => [x - Math.sin(at + side) * head, y + Math.cos(at + side) * head];
+  const lines = [points, [wing(.65), [x, y], wing(-.65)]];
+  const centre = (axis) => { const all = lines.flat().map((point) => point[axis]); return (Math.min(...all) + Math.max(...all)) / 2; };
+  const [dx, dy] = middle ? [-centre(0), -45 - centre(1)] : [0, 0];
+  return lines.map((line) => "M" + line.map(([px, py]) => `${(px + dx).toFixed(1)} ${(py + dy).toFixed(1)}`).join("L")).join("");
 }
 
 function arrow(command) {
@@ -65,7 +69,7 @@ function arrow(command) {
   const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
   svg.setAttribute("viewBox", "-50 -95 100 100");
   svg.setAttribute("aria-hidden", "true");
-  path.setAttribute("d", way(command, 88));
+  path.setAttribute("d", way(command, 92, true));
   svg.append(path);
   return svg;
 }
@@ -290,7 +294,10 @@ addEventListener("keyup", (event) => {
 for (const command of COMMANDS.slice(0, -1)) {
   const button = make("button", { type: "button", title: `${command.name} (${command.keys})`, ariaLabel: command.name }, arrow(command), make("kbd", { textContent: command.keys.replace("Shift", "⇧") }));
   button.dataset.command = command.label;
-  if (command.label === "move_fast_forward") button.className = "fast";
+  if (command.label === "move_fast_forward") {
+    button.className = "fast";
+    button.prepend("fast");
+  }
   // Held by keyboard (Enter on a focused button), for those who use no other keys.
   button.onkeydown = (event) => { if (event.code === "Enter" && !event.repeat) press(command.label); };
   button.onkeyup = (event) => { if (event.code === "Enter") press(null); };
@@ -395,7 +402,7 @@ function render() {
   $("take").toggleAttribute("data-mine", mine);
   $("take").disabled = !alive || (!mine && !!status.driver);
   text($("take").firstElementChild, mine ? "Let go" : status.driver ? `${status.driver} drives` : "Take the wheel");
-  text($("rest"), mine || status.driver ? "" : !alive ? "The link to the car is lost" : `At rest: ${status.reason}`);
+  text($("rest"), mine || status.driver ? "" : !alive ? "The link to the car is lost" : status.reason === "not armed" ? "At rest. Take the wheel to drive." : `Stopped: ${status.reason}`);
   showCommand();
   renderVitals(camera, record, health, status.viewers);
   renderRecord(record, mine || !status.driver || !status.driver.startsWith("browser"));
