@@ -41,9 +41,9 @@ _WARNING = (
 def _split_text(data: Mapping[str, Any], parts: Mapping[str, int]) -> str:
     how = {
         "blocks": "by blocks of time from all over the recordings, {gap:g} s apart",
-        "last": "by time, {gap:g} s apart: the test part is the last of all frames",
-        "maps": "as the balanced folder's two maps say; the test map also served to validate, "
-        "but neither stopped the training nor chose its weights",
+        "last": "by time, {gap:g} s apart, the last of all frames to test on",
+        "maps": "as the balanced folder's two maps say (validation, on the test map, neither stopped "
+        "the training nor chose its weights)",
     }[data["split"]]
     balance = {
         "upsample": "Rare classes were shown more often in training",
