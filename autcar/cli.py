@@ -43,6 +43,7 @@ class _Terminated(BaseException):
 def build_parser() -> argparse.ArgumentParser:
     """The parser with all verbs."""
     import autcar.demo
+    import autcar.improve
     import autcar.tools
     import capture.cli
     import edge.cli
@@ -57,7 +58,14 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"autcar {__version__}")
     parser.add_argument("--verbose", action="store_true", help="log what happens, in detail")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for package in (autcar.demo, capture.cli, trainer.cli, edge.cli, autcar.tools):
+    for package in (
+        autcar.demo,
+        capture.cli,
+        trainer.cli,
+        edge.cli,
+        autcar.improve,
+        autcar.tools,
+    ):
         package.add_verbs(verbs)
     return parser
 

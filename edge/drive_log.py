@@ -33,7 +33,7 @@ from autcar.errors import AutcarError, DataError, DataNotFoundError
 from autcar.safety import Reason
 from autcar.session import Record, SessionWriter, is_session, read_session, write_atomic
 from edge.loop import Tick
-from edge.pilots import Scores
+from edge.pilots import Scores, chosen
 
 SCHEMA = 1
 INFO, DECISIONS, OLD_DECISIONS, FRAMES = "run.json", "decisions.bin", "decisions.old.bin", "frames"
@@ -263,7 +263,7 @@ def _word(tick: Tick) -> Command:
     if tick.verdict.command is not None:
         return CLASSES[tick.verdict.command]
     finite = len(tick.scores) == len(CLASSES) and all(map(math.isfinite, tick.scores))
-    return CLASSES[max(range(len(CLASSES)), key=tick.scores.__getitem__)] if finite else STOP
+    return chosen(tick.scores) if finite else STOP
 
 
 def _pack(entry: _Entry) -> bytes:

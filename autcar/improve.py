@@ -1,0 +1,420 @@
+"""``autcar improve``: drive, see where the pilot errs, learn from the expert, drive again.
+
+Each round drives the newest bundle on tracks it never saw, in the simulator. The
+expert looks on and says what it would have done there (DAgger); where the pilot
+leaves the track the expert takes over and brings the car back. All of that joins
+the recordings, the network is trained on, and the distance between failures is
+measured on the same unseen tracks, round after round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autcar.config import Config, load_config
+from autcar.errors import ConfigError, DataError
+from autcar.session import write_atomic
+
+if TYPE_CHECKING:
+    from autcar.progress import Progress
+    from autcar.simulator.world import World
+    from edge.pilots import Pilot
+
+PLAN, RESULTS = "plan.json", "improve.json"
+
+_TRAINING_SEEDS, _UNSEEN_SEEDS = 20_000, 90_000
+_KEEP_AGREED = 4
+_BACK_M, _BACK_RAD, _BACK_S = 0.05, 0.2, 6.0
+_STANDING_S = 3.0
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+
+_EXAMPLES = """\
+examples:
+  autcar improve                            4 rounds on varied, hard tracks
+  autcar improve --difficulty 1 --rounds 8  harder and longer
+  autcar improve --rounds 8                 go on after 4 rounds, or where Ctrl-C ended it
+
+what comes out: FOLDER/round_N with recordings/ and bundle/, and FOLDER/improve.json.
+exit code: 0 when the last round drives farther between failures than the first one.
+"""
+
+
+def add_verbs(verbs: Any) -> None:
+    """Add ``improve``."""
+    parser = verbs.add_parser(
+        "improve",
+        help="let the simulator's expert correct a pilot, round after round",
+        description="Train, drive in the simulator, gather corrections, train on; repeat.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--config", metavar="FILE", help="car.toml (default: ./car.toml if there)")
+    add("--output", metavar="FOLDER", default="improve", help="made, or gone on with (improve)")
+    add("--rounds", type=int, default=4, help="rounds of corrections after the first (4)")
+    add("--difficulty", type=float, default=0.75, help="of the tracks, 0 easy … 1 hard (0.75)")
+    add("--frames", type=int, default=4000, help="that the expert shows at first (4000)")
+    add("--corrections", type=int, default=2500, help="frames gathered a round (2500)")
+    add("--epochs", type=int, default=8, help="at first; half as many in each round (8)")
+    add("--tracks", type=int, default=10, help="unseen tracks that are driven to measure (10)")
+    add("--seconds", type=float, default=60.0, help="simulated, on each of them (60)")
+    add("--seed", type=int, default=0, help="the same gives the same rounds (0)")
+    add("--json", action="store_true", help="end with one line of JSON")
+    parser.set_defaults(run=_improve)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the rounds of one folder have in common; going on with another is refused."""
+
+    difficulty: float
+    frames: int
+    corrections: int
+    epochs: int
+    tracks: int
+    seconds: float
+    seed: int
+    width: int
+    height: int
+    fps: float
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How a pilot drove the unseen tracks: simulated seconds, metres along the lane.
+
+    A failure is leaving the track, standing for three seconds, or a stop by the gate;
+    the car is then put back on the lane, or a little ahead where it stood.
+    """
+
+    seconds: float
+    metres: float
+    failures: int
+    clean_tracks: int
+    tracks: int
+
+    @property
+    def metres_between(self) -> float:
+        """Metres for each failure; all metres when there was none."""
+        return self.metres / max(self.failures, 1)
+
+
+def _improve(arguments: argparse.Namespace) -> int:
+    from autcar.progress import terminal_progress
+
+    config = load_config(arguments.config)
+    if config.camera.driver != "simulator":
+        raise ConfigError("the expert knows only the simulated car; set [camera] driver to it")
+    camera = config.camera
+    plan = Plan(
+        arguments.difficulty,
+        arguments.frames,
+        arguments.corrections,
+        arguments.epochs,
+        arguments.tracks,
+        arguments.seconds,
+        arguments.seed,
+        camera.width,
+        camera.height,
+        camera.fps,
+    )
+    folder = Path(arguments.output)
+    rounds = _begin(folder, plan)
+    simulator = replace(config.simulator, difficulty=plan.difficulty)
+    config = replace(config, simulator=simulator)
+    progress = terminal_progress()
+    if rounds:
+        progress.say(f"going on after round {len(rounds) - 1} of {folder}")
+    try:
+        for number in range(len(rounds), arguments.rounds + 1):
+            progress.say(f"round {number} of {arguments.rounds}")
+            rounds.append(_round(config, plan, folder, number, progress))
+            write_atomic(folder / RESULTS, json.dumps(rounds, indent=2) + "\n")
+            progress.say("  " + _row(rounds[-1]))
+    except KeyboardInterrupt:
+        print(table(rounds))
+        print(f"go on with: autcar improve --output {folder} --rounds {arguments.rounds}")
+        raise
+    print(table(rounds))
+    best = max(rounds, key=lambda found: found["metres_between"])
+    print(f"next: autcar drive --bundle {folder / _name(best['round']) / 'bundle'}")
+    if arguments.json:
+        print(json.dumps({"plan": asdict(plan), "rounds": rounds}))
+    return 0 if rounds[-1]["metres_between"] > rounds[0]["metres_between"] else 1
+
+
+def _begin(folder: Path, plan: Plan) -> list[dict[str, Any]]:
+    """Make the folder, or read the rounds that were finished in it under the same plan."""
+    if not (folder / PLAN).is_file():
+        if folder.exists() and any(folder.iterdir()):
+            raise DataError(f"{folder} was not made by improve; give another --output")
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(folder / PLAN, json.dumps(asdict(plan), indent=2) + "\n")
+        return []
+    try:
+        before = Plan(**json.loads((folder / PLAN).read_text(encoding="utf-8")))
+        results = folder / RESULTS
+        rounds = json.loads(results.read_text(encoding="utf-8")) if results.is_file() else []
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{folder} cannot be read ({error}); give another --output") from error
+    if before != plan:
+        changed = ", ".join(
+            f"{name} {old}" for name, old in asdict(before).items() if old != getattr(plan, name)
+        )
+        raise DataError(f"{folder} was begun with {changed}; say the same, or another --output")
+    return list(rounds)
+
+
+def _round(
+    config: Config, plan: Plan, folder: Path, number: int, progress: Progress
+) -> dict[str, Any]:
+    """One round, done anew from its beginning: what an interrupted one left is removed."""
+    from edge.pilots import BundlePilot
+    from trainer.pipeline import Settings
+    from trainer.quiet import import_tensorflow
+    from trainer.training import Schedule
+    from trainer.warm_start import train_further
+
+    began = time.monotonic()
+    here = folder / _name(number)
+    shutil.rmtree(here, ignore_errors=True)
+    recordings = here / "recordings"
+    before = folder / _name(number - 1) if number else None
+    if before is None:
+        frames = _show(config, plan, recordings, progress)
+        takeovers = 0
+    else:
+        from autcar.bundle import load_bundle
+
+        pilot = BundlePilot(load_bundle(before / "bundle"))
+        frames, takeovers = _correct(config, plan, pilot, recordings, number, progress)
+    gathered = time.monotonic()
+    import_tensorflow()
+    settings = Settings(
+        data=tuple(folder / _name(past) / "recordings" for past in range(number + 1)),
+        output=here / "bundle",
+        width=plan.width,
+        height=plan.height,
+        schedule=Schedule(
+            epochs=plan.epochs if number == 0 else max(3, plan.epochs // 2),
+            learning_rate=2e-3 if number == 0 else 1e-3,
+        ),
+        augment="strong",
+        validation=0.1,
+        test=0.1,
+        seed=plan.seed,
+        runs=here / "run",
+    )
+    result = train_further(settings, _only_run(before) if before else None, progress)
+    trained = time.monotonic()
+    measure = measure_pilot(config, plan, BundlePilot(result.bundle), progress)
+    return {
+        "round": number,
+        "frames": frames,
+        "takeovers": takeovers,
+        "accuracy": round(result.evaluation.accuracy, 4),
+        **asdict(measure),
+        "metres": round(measure.metres, 2),
+        "metres_between": round(measure.metres_between, 2),
+        "gather_s": round(gathered - began, 1),
+        "train_s": round(trained - gathered, 1),
+        "measure_s": round(time.monotonic() - trained, 1),
+    }
+
+
+def _name(number: int) -> str:
+    return f"round_{number}"
+
+
+def _only_run(round_folder: Path) -> Path:
+    runs = sorted((round_folder / "run").iterdir())
+    if not runs:
+        raise DataError(f"{round_folder} has no run; remove it from {RESULTS} and go on")
+    return runs[-1]
+
+
+def _show(config: Config, plan: Plan, recordings: Path, progress: Progress) -> int:
+    """The expert drives by itself at first."""
+    from capture.simulated import record_expert
+
+    each = 800
+    frames = 0
+    while frames < plan.frames:
+        seed = _TRAINING_SEEDS + plan.seed * 1000 + frames // each
+        writer = record_expert(config, recordings, seed, min(each, plan.frames - frames), progress)
+        frames += writer.frames
+    return frames
+
+
+def _correct(
+    config: Config, plan: Plan, pilot: Pilot, recordings: Path, number: int, progress: Progress
+) -> tuple[int, int]:
+    """Gather corrections on fresh tracks; returns frames and takeovers."""
+    frames = takeovers = track = 0
+    while frames < plan.corrections:
+        seed = _TRAINING_SEEDS + 500_000 + (plan.seed * 100 + number) * 1000 + track
+        wanted = min(plan.corrections - frames, max(plan.corrections // 8, 50))
+        found = gather_corrections(config, pilot, recordings, seed, wanted)
+        frames, takeovers, track = frames + found[0], takeovers + found[1], track + 1
+        progress.step("gathering corrections", frames, plan.corrections)
+    return frames, takeovers
+
+
+def gather_corrections(
+    config: Config, pilot: Pilot, recordings: Path, seed: int, frames: int
+) -> tuple[int, int]:
+    """Let ``pilot`` drive the track of ``seed`` until ``frames`` frames are worth learning.
+
+    Those are all where the expert would have done otherwise, a quarter of the others, and
+    those where the expert took over because the car had left the track (source
+    ``takeover``). Returns how many were recorded, and how often the expert took over.
+    """
+    from autcar.cameras.base import Frame
+    from autcar.session import SessionWriter
+    from autcar.simulator.expert import Expert
+    from edge.pilots import chosen
+
+    world = _varied_world(config, seed)
+    expert = Expert(world)
+    period_ns = round(1e9 / config.camera.fps)
+    takeovers = 0
+    helped_since_ns: int | None = None
+    with SessionWriter(
+        recordings,
+        width=config.camera.width,
+        height=config.camera.height,
+        fps=config.camera.fps,
+        car=f"{config.car.name} (simulated)",
+        name=f"corrections_{seed}",
+        quality=config.record.quality,
+        clock=lambda: _EPOCH,
+        self_sync=False,
+    ) as writer:
+        # Even a pilot that never errs comes to an end: it is watched twenty times as long.
+        for number in range(20 * frames):
+            if writer.frames >= frames:
+                break
+            frame = Frame(world.render(), number, world.time_ns)
+            right = expert.decide()
+            said = chosen(pilot.scores(frame))
+            if helped_since_ns is None and world.off_track:
+                helped_since_ns = world.time_ns
+                takeovers += 1
+            helped = helped_since_ns is not None
+            if helped:
+                writer.write(frame, right, "takeover")
+            elif said != right.nearest_class() or number % _KEEP_AGREED == 0:
+                writer.write(frame, right, "expert")
+            world.set_wheels(*(right if helped else said).wheels)
+            world.step(period_ns * 1e-9)
+            if helped_since_ns is not None:
+                helped_s = (world.time_ns - helped_since_ns) / 1e9
+                if _is_back(world):
+                    helped_since_ns = None
+                elif helped_s > _BACK_S:
+                    world.place(world.lane[0])
+                    helped_since_ns = None
+        written = writer.frames
+    return written, takeovers
+
+
+def _varied_world(config: Config, seed: int) -> World:
+    """The track of ``seed`` at the config's difficulty, uneven, with a car of its own."""
+    import numpy as np
+
+    from autcar.simulator.mount import CameraMount
+    from autcar.simulator.track import Track
+    from autcar.simulator.world import Car, World
+
+    difficulty = config.simulator.difficulty
+    rng = np.random.default_rng(seed)
+    mount = CameraMount(width=config.camera.width, height=config.camera.height)
+    mount = replace(
+        mount,
+        above_m=mount.above_m * float(1 + rng.uniform(-0.1, 0.1) * difficulty),
+        pitch_deg=mount.pitch_deg + float(rng.uniform(-2.5, 2.5) * difficulty),
+    )
+    track = Track.generate(seed, difficulty)
+    car = Car(imbalance=float(rng.uniform(-0.06, 0.06)))
+    disturbance = float(rng.uniform(0.3, 1.0))
+    world = World(track, car=car, mount=mount, seed=seed, disturbance=disturbance)
+    world.place(float(rng.uniform(0, track.length)))
+    return world
+
+
+def _is_back(world: World) -> bool:
+    _, lateral, askew = world.lane
+    return abs(lateral) < _BACK_M and abs(askew) < _BACK_RAD
+
+
+def measure_pilot(
+    config: Config, plan: Plan, pilot: Pilot, progress: Progress | None = None
+) -> Measure:
+    """Drive ``plan.tracks`` unseen tracks for ``plan.seconds`` each, through the gate."""
+    seconds = metres = 0.0
+    failures = clean = 0
+    for number in range(plan.tracks):
+        score = _drive(config, pilot, _UNSEEN_SEEDS + plan.seed * 1000 + number, plan.seconds)
+        seconds, metres = seconds + plan.seconds, metres + score[0]
+        failures, clean = failures + score[1], clean + (score[1] == 0)
+        if progress:
+            progress.step("driving unseen tracks", number + 1, plan.tracks)
+    return Measure(seconds, metres, failures, clean, plan.tracks)
+
+
+def _drive(config: Config, pilot: Pilot, seed: int, seconds: float) -> tuple[float, int]:
+    from autcar.cameras.base import Frame
+    from autcar.safety import Gate
+    from autcar.sight import look
+    from autcar.simulator.score import Score
+
+    world = _varied_world(config, seed)
+    score, gate = Score(world), Gate(config.safety)
+    period_ns = round(1e9 / config.camera.fps)
+    failures, moved_ns, metres = 0, 0, 0.0
+    for number in range(round(seconds * config.camera.fps)):
+        now_ns = world.time_ns
+        frame = Frame(world.render(), number, now_ns)
+        if not gate.armed:
+            gate.arm(now_ns, now_ns)
+        verdict = gate.decide(now_ns, look(frame), pilot.scores(frame))
+        world.set_wheels(verdict.left, verdict.right)
+        world.step(period_ns * 1e-9)
+        score.update()
+        if abs(score.distance - metres) > 0.05:
+            moved_ns, metres = world.time_ns, score.distance
+        standing = world.time_ns - moved_ns > _STANDING_S * 1e9
+        if verdict.reason is not None or standing or world.off_track:
+            failures += 1
+            world.place(world.lane[0] + (0.5 if standing else 0.0))
+            moved_ns = world.time_ns
+            score.restart()
+    return score.distance, failures
+
+
+def _row(found: dict[str, Any]) -> str:
+    none = "≥" if found["failures"] == 0 else ""
+    between = f"{none}{found['metres_between']:.1f}"
+    clean = f"{found['clean_tracks']} of {found['tracks']}"
+    return (
+        f"{found['round']:>5}{found['frames']:>8,}{found['takeovers']:>11}"
+        f"{found['accuracy']:>10.1%}{found['metres']:>9.0f}{found['failures']:>10}"
+        f"{between:>18}{clean:>13}{found['train_s']:>9.0f}"
+    )
+
+
+def table(rounds: Sequence[dict[str, Any]]) -> str:
+    """The rounds, one a line."""
+    head = (
+        f"{'round':>5}{'frames':>8}{'takeovers':>11}{'accuracy':>10}{'metres':>9}{'failures':>10}"
+        f"{'m between them':>18}{'clean tracks':>13}{'train s':>9}"
+    )
+    return "\n".join(["", head, *(_row(found) for found in rounds)])
