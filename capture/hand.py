@@ -83,10 +83,15 @@ class Hand:
             self._lease = None
         return self._lease is not None
 
+    def _pause_s(self) -> float:
+        """Until the next beat, or the end of the command where that comes first."""
+        left_s = self._until_s - time.monotonic()
+        return min(BEAT_S, left_s) if left_s > 0 else BEAT_S
+
     def _beat_on(self) -> None:
-        while not self._ending.wait(BEAT_S):
+        while not self._ending.wait(self._pause_s()):
             with self._lock:
-                if time.monotonic() > self._until_s:
+                if time.monotonic() >= self._until_s:
                     self._command = STOP
                 self._beat(self._command)
 

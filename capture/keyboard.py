@@ -13,6 +13,7 @@ import termios
 import threading
 import tty
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Self
 
 from autcar.commands import Command
@@ -82,7 +83,8 @@ class Keyboard:
         self._ending.set()
         self._thread.join(1.0)
         self._hand.close()
-        termios.tcsetattr(self._descriptor, termios.TCSADRAIN, self._before)
+        with suppress(termios.error):  # where the terminal is gone
+            termios.tcsetattr(self._descriptor, termios.TCSADRAIN, self._before)
 
     def __enter__(self) -> Self:
         return self
