@@ -32,7 +32,9 @@ demo: $(READY)
 	@$(BIN)/autcar demo
 
 test: $(READY)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --ignore=tests/faults --ignore=tests/system
+	@echo "faults and whole systems, one at a time: their times are promises"
+	@$(BIN)/python -m pytest tests/faults tests/system
 
 lint: $(READY)
 	@$(BIN)/ruff check .
