@@ -42,8 +42,8 @@ def _split_text(data: Mapping[str, Any], parts: Mapping[str, int]) -> str:
     how = {
         "blocks": "by blocks of time from all over the recordings, {gap:g} s apart",
         "last": "by time, {gap:g} s apart, the last of all frames to test on",
-        "maps": "as the balanced folder's two maps say (validation, on the test map, neither stopped "
-        "the training nor chose its weights)",
+        "maps": "as the balanced folder's two maps say (validation, on the test map, neither "
+        "stopped the training nor chose its weights)",
     }[data["split"]]
     balance = {
         "upsample": "Rare classes were shown more often in training",
