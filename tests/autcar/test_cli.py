@@ -1,0 +1,114 @@
+"""The command line: light to start, clear when it fails, honest in its exit code."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from autcar import cli
+from autcar.errors import CameraError, DataError
+
+VERBS = ["demo", "record", "train", "eval", "drive", "config", "sim", "bench", "doctor"]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself_with_examples(verb, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main([verb, "--help"])
+    assert ended.value.code == 0
+    assert f"autcar {verb}" in capsys.readouterr().out.split("examples:")[1]
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys; from autcar.cli import build_parser; build_parser().format_help();"
+        "print([m for m in ('tensorflow', 'cv2', 'numpy', 'aiohttp', 'matplotlib', 'rich')"
+        " if m in sys.modules])"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.stdout.strip() == "[]", ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (DataError("no data; record some"), 2, "autcar: no data; record some\n"),
+        (CameraError("camera gone"), 1, "autcar: camera gone\n"),
+        (KeyboardInterrupt(), 130, "autcar: interrupted\n"),
+        (ZeroDivisionError("oops"), 3, "a fault in autcar"),
+    ],
+)
+def test_errors_become_messages_and_exit_codes(error, code, says, capsys):
+    def fail():
+        raise error
+
+    assert cli.run_safely(fail) == code
+    assert says in capsys.readouterr().err
+
+
+def test_config_prints_a_file_that_reads_back(tmp_path, capsys):
+    assert cli.main(["config"]) == 0
+    path = tmp_path / "car.toml"
+    path.write_text(capsys.readouterr().out, encoding="utf-8")
+    assert cli.main(["config", "--config", str(path)]) == 0
+
+
+def test_a_wrong_config_is_no_traceback(tmp_path, capsys):
+    path = tmp_path / "car.toml"
+    path.write_text("[camera]\nwidht = 3\n")
+    assert cli.main(["config", "--config", str(path)]) == 2
+    assert "did you mean width?" in capsys.readouterr().err
+
+
+def test_doctor_speaks_json(capsys):
+    code = cli.main(["doctor", "--json"])
+    findings = json.loads(capsys.readouterr().out)
+    assert {"Python", "interpreter", "shipped bundle"} <= {row["what"] for row in findings}
+    assert code == any(row["state"] == "failure" for row in findings)
+
+
+def test_bench_times_each_variant(capsys):
+    assert cli.main(["bench", "--runs", "5", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert {row["variant"] for row in facts["variants"]} == {"int8", "float32"}
+    assert all(row["median_ms"] > 0 for row in facts["variants"])
+
+
+@pytest.mark.parametrize("what", ["map", "frames"])
+def test_sim_draws(tmp_path, what, capsys):
+    path = tmp_path / "picture.png"
+    assert cli.main(["sim", what, "--seed", "3", "--output", str(path)]) == 0
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_drive_fast(tmp_path, capsys):
+    """The shipped bundle keeps to a track that it never saw; going straight does not."""
+    way = tmp_path / "way.png"
+    command = ["drive", "--fast", "--seconds", "20", "--seed", "777", "--json"]
+    assert cli.main([*command, "--map", str(way)]) == 0
+    facts = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert facts["score"]["failures"] == 0
+    assert facts["score"]["distance_m"] > 4
+    assert facts["reason"] is None
+    assert way.exists()
+    assert cli.main([*command, "--pilot", "straight"]) == 1
+
+
+def test_record_by_the_expert(tmp_path, capsys):
+    assert (
+        cli.main(["record", "--pilot", "expert", "--frames", "60", "--output", str(tmp_path)]) == 0
+    )
+    assert f"next: autcar train {tmp_path}" in capsys.readouterr().out
+    (folder,) = tmp_path.iterdir()
+    assert len((folder / "training.csv").read_text().splitlines()) == 60
+
+
+def test_the_same_seed_records_the_same_bytes(tmp_path):
+    for name in ("one", "two"):
+        command = ["record", "--pilot", "expert", "--frames", "40", "--seed", "5"]
+        assert cli.main([*command, "--output", str(tmp_path / name)]) == 0
+    files = [sorted(p for p in (tmp_path / n).rglob("*") if p.is_file()) for n in ("one", "two")]
+    assert len(files[0]) == 42
+    for first, second in zip(*files, strict=True):
+        assert first.read_bytes() == second.read_bytes(), first.name
