@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from autcar.simulator.mount import CameraMount, Matrix
 from autcar.simulator.paint import ACROSS, BOTTOM_DEG, DOWN, SCALES, TEXEL_M, TOP_DEG, Painting
+from autcar.simulator.sign import Billboard
 from autcar.simulator.style import Style
 
 Image = npt.NDArray[np.uint8]
@@ -39,8 +41,15 @@ class Renderer:
     The same pose and moment give the same picture, noise included.
     """
 
-    def __init__(self, painting: Painting, mount: CameraMount, style: Style) -> None:
+    def __init__(
+        self,
+        painting: Painting,
+        mount: CameraMount,
+        style: Style,
+        billboards: Sequence[Billboard] = (),
+    ) -> None:
         self._painting = painting
+        self._billboards = billboards
         self._mount = mount
         self._style = style
         self._bands = _bands(mount)
@@ -80,6 +89,9 @@ class Renderer:
                 mean = cv2.addWeighted(upper, 0.5, lower, 0.5, 0.0, dst=halved)
                 target = np.asarray(mean, np.uint8)
         self._draw_room(image, heading)
+        # The farthest first, so that nearer signs hide it.
+        for sign in sorted(self._billboards, key=lambda b: -math.hypot(b.x - x, b.y - y)):
+            sign.draw(image, mount, x, y, heading, self._style.light)
         return self.expose(image, time_ns)
 
     def expose(self, image: Image, time_ns: int) -> Image:

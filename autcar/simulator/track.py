@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from autcar.errors import DataError
+from autcar.simulator.sign import Billboard, Sign
 from autcar.simulator.style import Style
 
 Points = npt.NDArray[np.float64]
@@ -32,13 +33,15 @@ class Track:
     ``centreline`` is N×2 ``float64`` metres in driving order, evenly spaced by arc
     length; its last point joins its first. ``width`` is from border to border.
     ``stop_line`` is the arc length of the near edge of a bar across the lane, or
-    None. Lateral positions are positive to the left of the driving direction.
+    None. ``signs`` stand beside the lane. Lateral positions are positive to the left of
+    the driving direction.
     """
 
     centreline: Points
     width: float = 0.45
     style: Style = field(default_factory=Style)
     stop_line: float | None = None
+    signs: tuple[Sign, ...] = ()
 
     @classmethod
     def generate(cls, seed: int, difficulty: float = 0.0) -> Track:
@@ -62,15 +65,26 @@ class Track:
         """The same track with a stop bar whose near edge lies at arc length ``s``."""
         return replace(self, stop_line=s % self.length)
 
+    def with_sign(self, sign: Sign) -> Track:
+        """The same track with one more sign beside the lane."""
+        return replace(self, signs=(*self.signs, replace(sign, s=sign.s % self.length)))
+
+    @property
+    def billboards(self) -> tuple[Billboard, ...]:
+        """The signs where they stand on the floor."""
+        return tuple(Billboard(sign, *self.point(sign.s, sign.lateral)) for sign in self.signs)
+
     def reversed(self) -> Track:
         """The same lane driven the other way round.
 
-        The left colour stays on the driver's left: the lines are painted anew.
+        The left colour stays on the driver's left: the lines are painted anew, and signs
+        are set up again on the side where they were.
         """
         stop_line = None if self.stop_line is None else -self.stop_line % self.length
         # Roll by one, so that arc length s becomes exactly −s.
         turned = np.ascontiguousarray(np.roll(self.centreline[::-1], 1, axis=0))
-        return replace(self, centreline=turned, stop_line=stop_line)
+        signs = tuple(replace(sign, s=-sign.s % self.length) for sign in self.signs)
+        return replace(self, centreline=turned, stop_line=stop_line, signs=signs)
 
     @cached_property
     def spacing(self) -> float:

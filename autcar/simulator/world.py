@@ -156,7 +156,7 @@ class World:
     @cached_property
     def renderer(self) -> Renderer:
         """Made at the first picture: a world that nobody looks at is never painted."""
-        return Renderer(paint(self.track), self.mount, self.track.style)
+        return Renderer(paint(self.track), self.mount, self.track.style, self.track.billboards)
 
 
 class _Bumps:
