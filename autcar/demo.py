@@ -25,13 +25,23 @@ if TYPE_CHECKING:
     from trainer.pipeline import Result
     from trainer.report import Drive, Thought
 
-RECORDED_SEEDS = tuple(range(1, 11))
-UNSEEN_SEEDS = tuple(range(101, 106))
-FRAMES_EACH = 900
-SECONDS_EACH = 60.0
 THOUGHTS_EACH = 3
 WELL = 4
 """How many of the unseen tracks must be driven with no wheel off, for the demo to succeed."""
+
+
+@dataclass(frozen=True)
+class _Size:
+    """How much of everything. Tracks are seeds; from first to last they get harder."""
+
+    recorded: tuple[int, ...] = tuple(range(1, 13))
+    frames_each: int = 900
+    unseen: tuple[int, ...] = tuple(range(101, 106))
+    seconds_each: float = 60.0
+    epochs: int = 5
+
+
+_QUICK = _Size((1, 2, 3), 400, (101, 102), 15.0, 3)
 
 _EXAMPLES = """\
 examples:
@@ -59,16 +69,10 @@ def add_verbs(verbs: Any) -> None:
     parser.set_defaults(run=_demo)
 
 
-@dataclass(frozen=True)
-class _Size:
-    tracks: tuple[int, ...] = RECORDED_SEEDS
-    frames_each: int = FRAMES_EACH
-    unseen: tuple[int, ...] = UNSEEN_SEEDS
-    seconds_each: float = SECONDS_EACH
-    epochs: int = 14
-
-
-_QUICK = _Size(RECORDED_SEEDS[:3], 400, UNSEEN_SEEDS[:2], 15.0, 3)
+def _on_track(config: Config, seed: int, tracks: tuple[int, ...]) -> Config:
+    """``config`` for one of ``tracks``: the first is easy, the last varied and hard."""
+    difficulty = round(tracks.index(seed) / max(1, len(tracks) - 1), 2)
+    return replace(config, simulator=replace(config.simulator, seed=seed, difficulty=difficulty))
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -82,7 +86,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     progress = terminal_progress()
     config = Config()
 
-    progress.say(f"1 of 4  recording {len(size.tracks)} simulated tracks, driven by the expert")
+    progress.say(f"1 of 4  recording {len(size.recorded)} simulated tracks, driven by the expert")
     _record(config, size, folder / "recordings", progress)
     progress.say("2 of 4  training, quantizing, proving")
     result = _train(folder, bundle_folder, size, arguments.seed, progress)
@@ -120,8 +124,9 @@ def _fresh_folder(folder: Path) -> Path:
 def _record(config: Config, size: _Size, folder: Path, progress: Progress) -> None:
     from capture.simulated import record_expert
 
-    for seed in size.tracks:
-        record_expert(config, folder, seed, size.frames_each, progress)
+    for seed in size.recorded:
+        on_track = _on_track(config, seed, size.recorded)
+        record_expert(on_track, folder, seed, size.frames_each, progress)
 
 
 def _train(folder: Path, bundle: Path, size: _Size, seed: int, progress: Progress) -> Result:
@@ -141,7 +146,7 @@ def _drive_unseen(
     from edge.pilots import BundlePilot, ConstantDecider, DecidingPilot
     from trainer.report import Drive
 
-    config = replace(config, simulator=replace(config.simulator, seed=seed))
+    config = _on_track(config, seed, size.unseen)
     straight = DecidingPilot(ConstantDecider(Command("move", "medium", "forward")))
     pilot = BundlePilot(result.bundle, "int8")
     run, thoughts = _drive_track(config, pilot, size.seconds_each)
@@ -150,6 +155,7 @@ def _drive_unseen(
     assert baseline.score is not None
     drive = Drive(
         seed=seed,
+        difficulty=config.simulator.difficulty,
         track=Track.generate(seed, config.simulator.difficulty),
         pilot=run.score,
         straight=baseline.score,
@@ -157,7 +163,8 @@ def _drive_unseen(
         stopped=run.reason.value if run.reason else None,
     )
     stopped = f"; stopped: {drive.stopped}" if drive.stopped else ""
-    progress.say(f"  track {seed}: {score_line(drive.pilot)}{stopped}")
+    where = f"track {seed}, difficulty {drive.difficulty:g}"
+    progress.say(f"  {where}: {score_line(drive.pilot)}{stopped}")
     return drive
 
 
@@ -192,13 +199,13 @@ def _drive_track(config: Config, pilot: Pilot, seconds: float) -> tuple[Run, lis
 def _table(drives: list[Drive]) -> str:
     lines = [
         "",
-        f"{'track':<8}{'driver':<16}{'seconds':>9}{'metres':>9}{'laps':>7}{'off track':>11}"
+        f"{'track':<8}{'difficulty':<12}{'driver':<16}{'seconds':>9}{'metres':>9}{'laps':>7}{'off track':>11}"
         f"{'worst cm':>10}",
     ]
     for drive in drives:
         for name, score in (("the bundle", drive.pilot), ("always straight", drive.straight)):
             lines.append(
-                f"{drive.seed:<8}{name:<16}{score.seconds:>9.1f}{score.distance:>9.1f}"
+                f"{drive.seed:<8}{drive.difficulty:<12g}{name:<16}{score.seconds:>9.1f}{score.distance:>9.1f}"
                 f"{score.laps:>7.1f}{score.failures:>11}{score.max_lateral * 100:>10.1f}"
             )
     return "\n".join(lines)

@@ -42,6 +42,7 @@ class Drive:
     """How the bundle, and beside it a car that goes straight, drove one unseen track."""
 
     seed: int
+    difficulty: float
     track: Track
     pilot: Score
     straight: Score
@@ -119,7 +120,7 @@ def _page(result: Result, drives: Sequence[Drive], seconds: float) -> str:
         f"<h1>A car learned to drive</h1><p class=lead>It recorded "
         f"{sum(result.recorded.values()):,} frames, trained for "
         f"{result.seconds['training']:.0f} s, and then drove <b>{on_track} of {len(drives)}</b> "
-        f"tracks that it had never seen with no wheel off the track. A car that always goes "
+        f"tracks that it had never seen, from easy to hard, with no wheel off the track. A car that always goes "
         f"straight managed {straight}. All of it took {seconds / 60:.1f} minutes.</p>",
         "<h2>Driving unseen tracks</h2><p>The way driven by the "
         "<span class=pilot>bundle</span> and by a car that <span class=straight>always goes "
@@ -161,7 +162,9 @@ def _track(drive: Drive) -> str:
     if drive.stopped:
         verdict += f"; stopped: {drive.stopped}"
     return _picture(
-        f"track_{drive.seed}.png", f"track {drive.seed}: {drive.pilot.laps:.1f} laps, {verdict}"
+        f"track_{drive.seed}.png",
+        f"track {drive.seed}, difficulty {drive.difficulty:g}: "
+        f"{drive.pilot.laps:.1f} laps, {verdict}",
     )
 
 
@@ -178,6 +181,7 @@ def _drive_table(drives: Sequence[Drive]) -> str:
     rows = [
         [
             f"{drive.seed}",
+            f"{drive.difficulty:g}",
             name,
             f"{score.seconds:.1f}",
             f"{score.distance:.1f}",
