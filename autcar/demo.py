@@ -199,8 +199,8 @@ def _drive_track(config: Config, pilot: Pilot, seconds: float) -> tuple[Run, lis
 def _table(drives: list[Drive]) -> str:
     lines = [
         "",
-        f"{'track':<8}{'difficulty':<12}{'driver':<16}{'seconds':>9}{'metres':>9}{'laps':>7}{'off track':>11}"
-        f"{'worst cm':>10}",
+        f"{'track':<8}{'difficulty':<12}{'driver':<16}{'seconds':>9}{'metres':>9}{'laps':>7}"
+        f"{'off track':>11}{'worst cm':>10}",
     ]
     for drive in drives:
         for name, score in (("the bundle", drive.pilot), ("always straight", drive.straight)):

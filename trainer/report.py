@@ -120,8 +120,9 @@ def _page(result: Result, drives: Sequence[Drive], seconds: float) -> str:
         f"<h1>A car learned to drive</h1><p class=lead>It recorded "
         f"{sum(result.recorded.values()):,} frames, trained for "
         f"{result.seconds['training']:.0f} s, and then drove <b>{on_track} of {len(drives)}</b> "
-        f"tracks that it had never seen, from easy to hard, with no wheel off the track. A car that always goes "
-        f"straight managed {straight}. All of it took {seconds / 60:.1f} minutes.</p>",
+        f"tracks that it had never seen, from easy to hard, with no wheel off the track. A car "
+        f"that always goes straight managed {straight}. All of it took "
+        f"{seconds / 60:.1f} minutes.</p>",
         "<h2>Driving unseen tracks</h2><p>The way driven by the "
         "<span class=pilot>bundle</span> and by a car that <span class=straight>always goes "
         "straight</span>.</p>",
@@ -171,6 +172,7 @@ def _track(drive: Drive) -> str:
 def _drive_table(drives: Sequence[Drive]) -> str:
     head = [
         "track",
+        "difficulty",
         "driver",
         "seconds",
         "metres",
