@@ -27,7 +27,8 @@ OK, FAILED, WRONG_INPUT, BUG, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
 
 _EPILOG = """\
 the loop:
-  autcar record --pilot expert      drive and record (here: the simulated car, by itself)
+  autcar record                     drive and record, from a page in the browser
+  autcar data check recordings      see what was recorded, and what is wrong with it
   autcar train recordings           make a bundle of what was recorded
   autcar eval BUNDLE recordings     see how good it is
   autcar drive --bundle BUNDLE      let it drive
@@ -42,6 +43,7 @@ class _Terminated(BaseException):
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser with all verbs."""
+    import autcar.data
     import autcar.demo
     import autcar.improve
     import autcar.tools
@@ -61,6 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
     for package in (
         autcar.demo,
         capture.cli,
+        autcar.data,
         trainer.cli,
         edge.cli,
         autcar.improve,

@@ -35,6 +35,8 @@ INFO = "session.json"
 DELETED = "deleted.json"
 SOURCES = ("human", "pilot", "takeover", "expert", "unknown")
 
+_PNG_START = b"\x89PNG"
+
 SYNC_INTERVAL_S = 0.5
 """How often images and rows are forced to the card: a power cut loses at most that."""
 
@@ -117,14 +119,18 @@ class SessionWriter:
         self.append(jpeg, frame.time_ns, frame.sequence, command, source)
 
     def append(
-        self, jpeg: bytes, time_ns: int, sequence: int, command: Command, source: str
+        self, image: bytes, time_ns: int | None, sequence: int, command: Command, source: str
     ) -> None:
-        """Write an encoded image of the session's size and its row, as :meth:`write` does."""
+        """Write an encoded image (JPEG or PNG) of the session's size and its row.
+
+        ``time_ns`` is None where a recording from elsewhere has no times.
+        """
         if source not in SOURCES:
             raise DataError(f"source {source!r} is not one of {', '.join(SOURCES)}")
-        name = f"images/{self._frames:08d}.jpg"
-        _write_whole(self.folder / name, jpeg)
-        self._append(f"{name};{command.to_json()};{time_ns};{sequence};{source}\n".encode())
+        name = f"images/{self._frames:08d}{'.png' if image.startswith(_PNG_START) else '.jpg'}"
+        _write_whole(self.folder / name, image)
+        time_text = "" if time_ns is None else str(time_ns)
+        self._append(f"{name};{command.to_json()};{time_text};{sequence};{source}\n".encode())
         self._frames += 1
         self.counts[command.label] += 1
         if self._self_sync and time.monotonic() - self._synced_at > SYNC_INTERVAL_S:

@@ -1,14 +1,16 @@
 """Donkeycar tubs, version 2: ``manifest.json``, catalogs of JSON lines, and ``images/``.
 
 A tub holds an angle (−1…1, + is right) and a throttle (−1…1, − is backwards)
-with each image. :class:`TubMapping` states how these become commands.
+with each image. :class:`TubMapping` states how these become commands. A tub that
+:func:`write_tub` made also holds each command itself, so that nothing is guessed back.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from autcar.commands import LABELS
+from autcar.commands import LABELS, Command
 from autcar.errors import DataError, DataNotFoundError
+from autcar.images import decode_image, encode_jpeg
+from autcar.session import write_atomic
 
 MANIFEST = "manifest.json"
 RUN_GAP_S = 2.0
@@ -90,6 +94,8 @@ class Tub:
     by_human: npt.NDArray[np.bool_]
     deleted: int
     problems: list[str] = field(default_factory=list)
+    commands: list[str] = field(default_factory=list)
+    """Each frame's label where :func:`write_tub` noted it, else empty."""
 
 
 def is_tub(folder: Path) -> bool:
@@ -144,7 +150,125 @@ def read_tub(folder: str | Path, *, include_deleted: bool = False) -> Tub:
         by_human=np.array([row.mode == "user" for row in rows]),
         deleted=flagged,
         problems=problems,
+        commands=[row.command for row in rows],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class TubFrame:
+    """One frame to be written: an image file, a command, a time in ns, and who drove."""
+
+    image: Path
+    command: Command
+    time_ns: int
+    by_human: bool = True
+    deleted: bool = False
+
+
+def write_tub(folder: str | Path, sessions: Sequence[Sequence[TubFrame]]) -> int:
+    """Write a tub that Donkeycar 5 opens, with one of its sessions for each of ``sessions``.
+
+    An angle and a throttle stand for each command so that :class:`TubMapping` with
+    ``fast_throttle=0.75`` gives its class back. Images that are not JPEG are encoded
+    anew. Returns how many frames; raises :class:`DataError` when ``folder`` is not empty.
+    """
+    folder = Path(folder)
+    if folder.exists() and any(folder.iterdir()):
+        raise DataError(f"{folder} is not empty; name a new folder for the tub")
+    (folder / "images").mkdir(parents=True)
+    index = 0
+    catalogs: list[str] = []
+    lines: list[str] = []
+    deleted: list[int] = []
+    for number, frames in enumerate(sessions):
+        for frame in frames:
+            name = f"{index}_cam_image_array_.jpg"
+            (folder / "images" / name).write_bytes(_as_jpeg(frame.image))
+            lines.append(_tub_line(index, f"autcar_{number}", name, frame))
+            if frame.deleted:
+                deleted.append(index)
+            index += 1
+            if len(lines) == _CATALOG_LENGTH:
+                catalogs.append(_write_catalog(folder, len(catalogs), index - len(lines), lines))
+                lines = []
+    if lines or not catalogs:
+        catalogs.append(_write_catalog(folder, len(catalogs), index - len(lines), lines))
+    names = [f"autcar_{number}" for number in range(len(sessions))]
+    manifest = [
+        list(_INPUTS),
+        list(_INPUTS.values()),
+        {},
+        {
+            "created_at": time.time(),
+            "sessions": {
+                "all_full_ids": names,
+                "last_id": len(names) - 1,
+                "last_full_id": names[-1],
+            },
+        },
+        {
+            "paths": catalogs,
+            "current_index": index,
+            "max_len": _CATALOG_LENGTH,
+            "deleted_indexes": deleted,
+        },
+    ]
+    write_atomic(folder / MANIFEST, "".join(json.dumps(line) + "\n" for line in manifest))
+    return index
+
+
+_CATALOG_LENGTH = 1000
+_INPUTS = {
+    "cam/image_array": "image_array",
+    "user/angle": "float",
+    "user/throttle": "float",
+    "user/mode": "str",
+    "autcar/command": "str",
+}
+
+
+def steering(command: Command) -> tuple[float, float]:
+    """The angle and throttle, −1…1, that stand for a command in a tub."""
+    if command.type == "stop":
+        return 0.0, 0.0
+    forward = 1.0 if command.direction == "forward" else -1.0
+    if command.type == "move":
+        return 0.0, forward * {"slow": 0.2, "medium": 0.5, "fast": 1.0}[str(command.manner)]
+    size = {"light": 0.3, "medium": 0.7, "harsh": 1.0}[str(command.manner)]
+    return (-size if command.type == "left" else size), forward * 0.5
+
+
+def _tub_line(index: int, session: str, image: str, frame: TubFrame) -> str:
+    angle, throttle = steering(frame.command)
+    row = {
+        "_index": index,
+        "_session_id": session,
+        "_timestamp_ms": frame.time_ns // 1_000_000,
+        "autcar/command": frame.command.label,
+        "cam/image_array": image,
+        "user/angle": angle,
+        "user/mode": "user" if frame.by_human else "local",
+        "user/throttle": throttle,
+    }
+    return json.dumps(row, sort_keys=True) + "\n"
+
+
+def _write_catalog(folder: Path, number: int, start: int, lines: list[str]) -> str:
+    name = f"catalog_{number}.catalog"
+    (folder / name).write_text("".join(lines), encoding="utf-8")
+    about = {
+        "created_at": time.time(),
+        "line_lengths": [len(line) for line in lines],
+        "path": f"{name}_manifest",
+        "start_index": start,
+    }
+    (folder / f"{name}_manifest").write_text(json.dumps(about) + "\n", encoding="utf-8")
+    return name
+
+
+def _as_jpeg(image: Path) -> bytes:
+    data = image.read_bytes()
+    return data if data.startswith(b"\xff\xd8") else encode_jpeg(decode_image(data, str(image)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +280,7 @@ class _Row:
     angle: float
     throttle: float
     mode: str
+    command: str
 
     @classmethod
     def parse(cls, text: str) -> _Row:
@@ -172,6 +297,7 @@ class _Row:
                 angle=float(raw["user/angle"]),
                 throttle=float(raw["user/throttle"]),
                 mode=str(raw.get("user/mode", "user")),
+                command=str(raw.get("autcar/command", "")),
             )
         except KeyError as error:
             raise ValueError(f"it has no {error}") from error
