@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from edge.shadow import Shadow
 
 FAST_SECONDS = 60.0
-WAY_RGB = (0, 114, 178)
+WAY_RGB = (0, 158, 115)
 
 
 def drive(arguments: argparse.Namespace) -> int:

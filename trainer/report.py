@@ -16,14 +16,15 @@ from autcar.commands import LABELS
 from autcar.images import write_png
 from autcar.simulator.draw import track_map
 from trainer.pipeline import Result
-from trainer.plots import BLUE, GREY, ORANGE, new_figure, save_figure
+from trainer.plots import BLUE, GREY, new_figure, save_figure
 
 if TYPE_CHECKING:
     from autcar.simulator.score import Score
     from autcar.simulator.track import Track
 
-PILOT_RGB = (0, 114, 178)
-STRAIGHT_RGB = (213, 94, 0)
+# Okabe and Ito's green and purple: borders are often blue, yellow or orange.
+PILOT_RGB = (0, 158, 115)
+STRAIGHT_RGB = (204, 121, 167)
 
 LEAST_SPEED = 0.15
 """Metres a second, a quarter of full speed: a car that stands still leaves no track either."""
@@ -105,10 +106,9 @@ th:first-child, td:first-child {{ text-align: left; }}
 .tracks {{ display: grid; gap: 1rem;
            grid-template-columns: repeat(auto-fill, minmax(17rem, 1fr)); }}
 figure {{ margin: 0; }} figcaption {{ font-size: .9rem; }}
-.pilot {{ color: {BLUE}; font-weight: 600; }} .straight {{ color: {ORANGE}; font-weight: 600; }}
-@media (prefers-color-scheme: dark) {{
-  .pilot {{ color: #56b4e9; }} .straight {{ color: #e69f00; }}
-}}
+.key::before {{ content: ""; display: inline-block; width: 1.6em; height: .3em;
+  margin-right: .4em; vertical-align: middle; background: var(--line); }}
+.pilot {{ --line: rgb{PILOT_RGB}; }} .straight {{ --line: rgb{STRAIGHT_RGB}; }}
 """
 
 
@@ -123,9 +123,9 @@ def _page(result: Result, drives: Sequence[Drive], seconds: float) -> str:
         f"tracks that it had never seen, from easy to hard, with no wheel off the track. A car "
         f"that always goes straight managed {straight}. All of it took "
         f"{seconds / 60:.1f} minutes.</p>",
-        "<h2>Driving unseen tracks</h2><p>The way driven by the "
-        "<span class=pilot>bundle</span> and by a car that <span class=straight>always goes "
-        "straight</span>.</p>",
+        "<h2>Driving unseen tracks</h2><p>The ways of "
+        "<b class='key pilot'>the bundle</b> and of a car that "
+        "<b class='key straight'>always goes straight</b>.</p>",
         f"<div class=tracks>{''.join(map(_track, drives))}</div>",
         f"<div class=scroll>{_drive_table(drives)}</div>",
         "<h2>What it saw, and what it thought</h2>",
