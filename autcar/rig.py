@@ -71,8 +71,8 @@ def _open_realtime(config: Config) -> Rig:
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="autcar-"))
         wires_path = config.simulator.wires or str(Path(folder) / "wires")
-        # The guardian starts before anything heavy is imported.
-        wheels = GuardedWheels({"driver": "simulator", "wires": wires_path})
+        # The guardian starts before anything heavy is imported, and opens the motors meanwhile.
+        wheels = GuardedWheels({"driver": "simulator", "wires": wires_path}, wait=False)
         stack.callback(wheels.close)
         from autcar.cameras.simulator import SimulatedCamera
         from autcar.simulator.wires import Wires
@@ -82,6 +82,7 @@ def _open_realtime(config: Config) -> Rig:
         stack.callback(wires.close)
         camera = SimulatedCamera(world, fps=config.camera.fps, realtime=True, wires=wires)
         stack.callback(camera.close)
+        wheels.ready()
         return Rig(camera, wheels, time.monotonic_ns, world, stack.pop_all())
 
 

@@ -77,7 +77,8 @@ class GuardedWheels:
     """A guardian process and the socket that commands it.
 
     ``settings`` is what :func:`autcar.motors.open_motors` takes, JSON-able. Raises
-    :class:`MotorError` when the guardian cannot open the motors. When the guardian
+    :class:`MotorError` when the guardian cannot open the motors. With ``wait`` false it
+    starts while the caller goes on; :meth:`ready` waits and raises then. When the guardian
     dies, or leaves commands unanswered for :attr:`ANSWER_TIMEOUT_S` seconds, :meth:`drive`
     ends it and starts another, which brings the wheels to rest by opening the motors,
     and raises :class:`MotorError`.
@@ -86,20 +87,38 @@ class GuardedWheels:
     START_TIMEOUT_S = 5.0
     ANSWER_TIMEOUT_S = 0.4
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
+    def __init__(self, settings: Mapping[str, Any], *, wait: bool = True) -> None:
         self._settings = json.dumps(dict(settings))
         self._sequence = 0
+        self._opened = False
         self._unanswered_since: float | None = None
         self.at_rest_because: str | None = "not armed"
         self._start()
+        if wait:
+            self.ready()
 
     @property
     def pid(self) -> int:
         """The guardian's process id."""
         return self._process.pid
 
+    def ready(self) -> None:
+        """Return once the guardian has opened the motors, at rest; :class:`MotorError` if not."""
+        if self._opened:
+            return
+        try:
+            self._await(READY, 0)
+        except _LinkClosedError:
+            code = self._process.wait()
+            raise MotorError(
+                f"the guardian could not open the motors (exit code {code}; its message stands "
+                f"above); check [motors] in car.toml"
+            ) from None
+        self._opened = True
+
     def arm(self) -> None:
         """Tell the guardian to accept drive commands; returns when it does."""
+        self.ready()
         sequence = self._send(ARM)
         try:
             self._await(ARMED, sequence)
@@ -109,6 +128,7 @@ class GuardedWheels:
 
     def drive(self, left: float, right: float, frame_time_ns: int, expires_ns: int) -> None:
         """Send one expiring command; raises :class:`MotorError` when the guardian is gone."""
+        self.ready()
         try:
             self._reports()
         except _LinkClosedError as error:
@@ -151,14 +171,7 @@ class GuardedWheels:
         self._link.setblocking(False)
         self._pending = b""
         self._unanswered_since = None
-        try:
-            self._await(READY, 0)
-        except _LinkClosedError:
-            code = self._process.wait()
-            raise MotorError(
-                f"the guardian could not open the motors (exit code {code}; its message stands "
-                f"above); check [motors] in car.toml"
-            ) from None
+        self._opened = False
 
     def _send(
         self,
@@ -183,6 +196,7 @@ class GuardedWheels:
         code = self._process.wait()
         self.at_rest_because = "guardian lost"
         self._start()
+        self.ready()
         raise MotorError(
             f"the guardian of the motors died or hung (exit code {code}); another one has "
             f"brought the wheels to rest; arm again to go on"
