@@ -1,0 +1,46 @@
+"""The whole loop, small: record, train, quantize, drive, report."""
+
+import json
+import re
+
+import pytest
+
+from autcar import cli
+from autcar.errors import DataError
+
+pytest.importorskip("tensorflow", reason="the demo trains; install autcar[workstation]")
+
+
+def test_the_demo_ends_with_a_page_of_pictures(tmp_path, capsys):
+    output = tmp_path / "demo"
+    assert cli.main(["demo", "--quick", "--output", str(output)]) == 0
+    said = capsys.readouterr().out
+    facts = json.loads(said.splitlines()[-1])
+    assert facts == json.loads((output / "demo.json").read_text())
+    assert facts["straight_on_track"] == 0
+    assert facts["int8_agreement"] >= 0.95
+    assert len(facts["metres"]) == facts["tracks"] == 2
+    assert "always straight" in said
+    page = (output / "report.html").read_text()
+    pictures = re.findall(r"src='(.*?)'", page)
+    assert len(pictures) >= 8
+    assert not re.search(r"https?://", page)
+    for picture in pictures:
+        assert (output / picture).read_bytes().startswith(b"\x89PNG"), picture
+    # Once more into the same folder replaces it; a folder of one's own is left alone.
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis.txt").touch()
+    assert cli.main(["demo", "--quick", "--output", str(mine)]) == 2
+    assert "give another --output" in capsys.readouterr().err
+    assert (mine / "thesis.txt").exists()
+
+
+def test_only_a_demos_own_folder_is_replaced(tmp_path):
+    from autcar.demo import _fresh_folder
+
+    first = _fresh_folder(tmp_path / "demo")
+    (first / "old.png").touch()
+    assert not (_fresh_folder(first) / "old.png").exists()
+    with pytest.raises(DataError, match="was not made by a demo"):
+        _fresh_folder(tmp_path)
