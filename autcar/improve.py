@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 
 from autcar.config import Config, load_config
 from autcar.errors import ConfigError, DataError
-from autcar.session import write_atomic
 
 if TYPE_CHECKING:
     from autcar.progress import Progress
@@ -109,6 +108,7 @@ class Measure:
 
 def _improve(arguments: argparse.Namespace) -> int:
     from autcar.progress import terminal_progress
+    from autcar.session import write_atomic
 
     config = load_config(arguments.config)
     if config.camera.driver != "simulator":
@@ -153,6 +153,8 @@ def _improve(arguments: argparse.Namespace) -> int:
 
 def _begin(folder: Path, plan: Plan) -> list[dict[str, Any]]:
     """Make the folder, or read the rounds that were finished in it under the same plan."""
+    from autcar.session import write_atomic
+
     if not (folder / PLAN).is_file():
         if folder.exists() and any(folder.iterdir()):
             raise DataError(f"{folder} was not made by improve; give another --output")
