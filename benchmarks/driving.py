@@ -1,0 +1,196 @@
+"""From a frame to the wheel in real time, beside Donkeycar's vehicle loop in the same run.
+
+Run from the repository: ``python benchmarks/driving.py [--seconds 20] [--bundle FOLDER]``.
+Both drive with the same model on the same frames from a camera of 30 frames/s. Ours goes
+the whole way, gate, guardian process and wires included; Donkeycar's actuator only takes
+the time. Donkeycar 5.3.0 is installed once, in the user's cache folder. Prints a table,
+what was promised, and a line of JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+PEERS = HERE / "peers"
+sys.path.insert(0, str(HERE.parent))
+
+FPS = 30
+DONKEYCAR = "5.3.0"
+_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "autcar"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each run (20)")
+    parser.add_argument("--bundle", metavar="FOLDER", help="default: the one shipped")
+    parser.add_argument("--starts", type=int, default=5, help="cold starts, the median counts (5)")
+    parser.add_argument("--donkey", metavar="PYTHON", help="a Python that has donkeycar")
+    parser.add_argument("--no-donkey", action="store_true", help="only ours")
+    arguments = parser.parse_args()
+
+    from autcar.bundle import load_bundle, shipped_bundle
+    from edge.pilots import fastest_variant
+
+    folder = arguments.bundle or shipped_bundle()
+    bundle = load_bundle(folder)
+    model = bundle.path(fastest_variant(bundle))
+    donkey = None if arguments.no_donkey else arguments.donkey or _donkey_python()
+    rows: dict[str, dict[str, Any]] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        frames = Path(scratch) / "frames.npy"
+        _render(frames, bundle.manifest.width, bundle.manifest.height)
+        ours = [sys.executable, str(PEERS / "autcar_loop.py"), str(frames), str(folder)]
+        starts = [_run([*ours, "0.5"]) for _ in range(arguments.starts)]
+        rows["autcar"] = _run([*ours, str(arguments.seconds)])
+        rows["autcar"]["cold_start_s"] = _median(starts, "cold_start_s")
+        if donkey:
+            peer = [donkey, str(PEERS / "donkey_loop.py"), str(frames), str(model)]
+            starts = [_run([*peer, "0.5", "20"]) for _ in range(arguments.starts)]
+            for name, rate in (("Donkeycar, 20 Hz", "20"), ("Donkeycar, flat out", "2000")):
+                seconds = arguments.seconds if rate == "20" else arguments.seconds / 2
+                rows[name] = _run([*peer, str(seconds), rate])
+                rows[name]["cold_start_s"] = _median(starts, "cold_start_s")
+    facts = {name: _facts(row) for name, row in rows.items()}
+    print(f"{_machine()}; {folder} ({model.name}), {FPS} frames/s, {arguments.seconds:g} s")
+    print(_table(facts))
+    promises = _promises(facts)
+    for text, kept in promises:
+        print(f"{'kept  ' if kept else 'BROKEN'}  {text}")
+    print(json.dumps({"machine": _machine(), "bundle": str(folder), "loops": facts}))
+    return 0 if all(kept for _, kept in promises) else 1
+
+
+def _run(command: list[str]) -> dict[str, Any]:
+    """One child process; what it is told last is when it was started."""
+    spawned = time.monotonic_ns()
+    done = subprocess.run([*command, str(spawned)], stdout=subprocess.PIPE, text=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _median(runs: list[dict[str, Any]], name: str) -> float:
+    return statistics.median(run[name] for run in runs)
+
+
+def _facts(row: dict[str, Any]) -> dict[str, float]:
+    ages, inference = sorted(row["ages_ms"]), sorted(row["inference_ms"])
+
+    def at(share: float) -> float:
+        return round(ages[min(int(share * len(ages)), len(ages) - 1)], 3)
+
+    outside_ns = row["cpu_ns"] - row["pilot_cpu_ns"]
+    return {
+        "age_median_ms": at(0.5),
+        "age_p95_ms": at(0.95),
+        "age_p999_ms": at(0.999),
+        "inference_median_ms": round(statistics.median(inference), 3),
+        "frames": row["frames"],
+        "unused_percent": round(100 * (1 - row["frames"] / row["captured"]), 2),
+        "cpu_outside_ms": round(outside_ns / row["frames"] / 1e6, 3),
+        "cpu_percent": round(100 * row["cpu_ns"] / row["elapsed_ns"], 1),
+        "rss_mb": round(row["rss_mb"], 1),
+        "guardian_rss_mb": round(row.get("guardian_rss_mb", 0.0), 1),
+        "cold_start_s": round(row["cold_start_s"], 3),
+    }
+
+
+_ROWS = (
+    ("age at the wheel, median ms", "age_median_ms"),
+    ("age at the wheel, p95 ms", "age_p95_ms"),
+    ("age at the wheel, p99.9 ms", "age_p999_ms"),
+    ("inference, median ms", "inference_median_ms"),
+    ("frames unused, %", "unused_percent"),
+    ("CPU outside the interpreter, ms a frame", "cpu_outside_ms"),
+    ("CPU, % of a core", "cpu_percent"),
+    ("RSS, MB", "rss_mb"),
+    ("RSS of the guardian, MB", "guardian_rss_mb"),
+    ("cold start to first command, s", "cold_start_s"),
+)
+
+
+def _table(facts: dict[str, dict[str, float]]) -> str:
+    lines = [f"{'':<42}" + "".join(f"{name:>21}" for name in facts)]
+    for text, key in _ROWS:
+        lines.append(f"{text:<42}" + "".join(f"{found[key]:>21}" for found in facts.values()))
+    return "\n".join(lines)
+
+
+def _promises(facts: dict[str, dict[str, float]]) -> list[tuple[str, bool]]:
+    ours = facts["autcar"]
+    allowed = ours["inference_median_ms"] + 1.0
+    promises = [
+        (
+            f"age at the wheel, median {ours['age_median_ms']} ms ≤ inference + 1 ms = "
+            f"{allowed:.3f} ms",
+            ours["age_median_ms"] <= allowed,
+        ),
+        (f"{ours['unused_percent']} % of frames unused ≤ 0 %", ours["unused_percent"] <= 0),
+        (
+            f"{ours['cpu_outside_ms']} ms CPU a frame outside the interpreter ≤ 0.5 ms",
+            ours["cpu_outside_ms"] <= 0.5,
+        ),
+        (f"RSS {ours['rss_mb']} MB ≤ 80 MB", ours["rss_mb"] <= 80),
+    ]
+    if peer := facts.get("Donkeycar, 20 Hz"):
+        share = ours["cold_start_s"] / peer["cold_start_s"]
+        promises.append((f"cold start {share:.2f} of Donkeycar's ≤ 0.7", share <= 0.7))
+    return promises
+
+
+def _machine() -> str:
+    from autcar.tools import machine
+
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        model = names[0].partition(":")[2].strip() if names else model
+    busy = os.getloadavg()[0]
+    return f"{machine()}, {os.cpu_count()} × {model}, load {busy:.1f}"
+
+
+def _render(path: Path, width: int, height: int) -> None:
+    """Some frames of a drive, made beforehand: the camera is not what is measured."""
+    import numpy as np
+
+    from autcar.simulator.expert import Expert
+    from autcar.simulator.track import Track
+    from autcar.simulator.world import CameraMount, World
+
+    world = World(Track.generate(1), mount=CameraMount(width=width, height=height))
+    expert = Expert(world)
+    frames = []
+    for _ in range(5 * FPS):
+        world.set_wheels(*expert.decide().wheels)
+        world.step(1 / FPS)
+        frames.append(world.render())
+    np.save(path, np.stack(frames))
+
+
+def _donkey_python() -> str:
+    """Donkeycar in an environment of its own, made when it is not there."""
+    folder = _CACHE / f"donkeycar-{DONKEYCAR}"
+    python = folder / "bin" / "python"
+    if not (folder / "ready").is_file():
+        print(f"installing donkeycar {DONKEYCAR} into {folder} (once)", flush=True)
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        packages = [f"donkeycar=={DONKEYCAR}", "ai-edge-litert>=2.1,<3"]
+        packages.append("opencv-python-headless<4.12")
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *packages], check=True)
+        (folder / "ready").touch()
+    return str(python)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
