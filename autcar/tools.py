@@ -5,11 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import statistics
 import sys
 import time
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +92,8 @@ def _sim(arguments: argparse.Namespace) -> int:
 
 
 def _bench(arguments: argparse.Namespace) -> int:
+    import statistics
+
     import numpy as np
 
     from autcar.bundle import load_bundle, shipped_bundle
@@ -163,6 +163,8 @@ def _python() -> Finding:
 
 
 def _packages() -> list[Finding]:
+    from importlib.metadata import PackageNotFoundError, version
+
     findings = []
     for name, what, needed in (
         ("numpy", "pip install numpy", True),
