@@ -24,7 +24,7 @@ def test_lockstep_runs_on_the_worlds_clock():
         for number in range(40):
             frame = rig.camera.read()
             assert frame.time_ns == rig.clock() == (number + 1) * 50 * MS
-        assert math.dist(start, (rig.world.x, rig.world.y)) == pytest.approx(0.7 * 0.6 * 2, rel=0.1)
+        assert math.dist(start, (rig.world.x, rig.world.y)) == pytest.approx(0.84, rel=0.1)
     assert time.monotonic() - began < 2
 
 
