@@ -8,7 +8,10 @@ TensorFlow loaded: the two do not live together.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +45,20 @@ def find_runtime() -> tuple[str, Any]:
     )
 
 
+@contextmanager
+def _muted() -> Iterator[None]:
+    """Keep native code from writing to the process's error output: it greets at each model."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
 class Interpreter:
     """A loaded model: ``uint8`` frames in, ``float32`` scores out.
 
@@ -55,8 +72,9 @@ class Interpreter:
         name = "model" if isinstance(model, bytes) else str(model)
         content = model if isinstance(model, bytes) else Path(model).read_bytes()
         try:
-            self._interpreter = runtime_class(model_content=content, num_threads=threads)
-            self._interpreter.allocate_tensors()
+            with _muted():
+                self._interpreter = runtime_class(model_content=content, num_threads=threads)
+                self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise BundleError(f"{name} does not load in {self.runtime}: {error}") from error
         (entry,) = self._interpreter.get_input_details()
