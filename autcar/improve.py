@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import shutil
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -32,14 +34,15 @@ PLAN, RESULTS = "plan.json", "improve.json"
 _TRAINING_SEEDS, _UNSEEN_SEEDS = 20_000, 90_000
 _KEEP_AGREED = 4
 _BACK_M, _BACK_RAD, _BACK_S = 0.05, 0.2, 6.0
-_STANDING_S = 3.0
+_STANDING_S, _STANDING_M = 3.0, 0.05
+_HELPED_STANDING_S, _HELPED_S = 1.0, 1.0
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 _EXAMPLES = """\
 examples:
-  autcar improve                            4 rounds on varied, hard tracks
-  autcar improve --difficulty 1 --rounds 8  harder and longer
-  autcar improve --rounds 8                 go on after 4 rounds, or where Ctrl-C ended it
+  autcar improve                                  4 rounds on varied, hard tracks
+  autcar improve --difficulty 0.5 --frames 4000   easier tracks, a better start
+  autcar improve --rounds 8                       go on after 4 rounds, or where Ctrl-C ended it
 
 what comes out: FOLDER/round_N with recordings/ and bundle/, and FOLDER/improve.json.
 exit code: 0 when the last round drives farther between failures than the first one.
@@ -59,11 +62,11 @@ def add_verbs(verbs: Any) -> None:
     add("--config", metavar="FILE", help="car.toml (default: ./car.toml if there)")
     add("--output", metavar="FOLDER", default="improve", help="made, or gone on with (improve)")
     add("--rounds", type=int, default=4, help="rounds of corrections after the first (4)")
-    add("--difficulty", type=float, default=0.75, help="of the tracks, 0 easy … 1 hard (0.75)")
-    add("--frames", type=int, default=4000, help="that the expert shows at first (4000)")
-    add("--corrections", type=int, default=2500, help="frames gathered a round (2500)")
+    add("--difficulty", type=float, default=1.0, help="of the tracks, 0 easy … 1 hard (1)")
+    add("--frames", type=int, default=1500, help="that the expert shows at first (1500)")
+    add("--corrections", type=int, default=1500, help="frames gathered a round (1500)")
     add("--epochs", type=int, default=8, help="at first; half as many in each round (8)")
-    add("--tracks", type=int, default=10, help="unseen tracks that are driven to measure (10)")
+    add("--tracks", type=int, default=16, help="unseen tracks that are driven to measure (16)")
     add("--seconds", type=float, default=60.0, help="simulated, on each of them (60)")
     add("--seed", type=int, default=0, help="the same gives the same rounds (0)")
     add("--json", action="store_true", help="end with one line of JSON")
@@ -96,9 +99,16 @@ class Measure:
 
     seconds: float
     metres: float
-    failures: int
+    left_track: int
+    stood: int
+    stopped: int
     clean_tracks: int
     tracks: int
+
+    @property
+    def failures(self) -> int:
+        """All three kinds together."""
+        return self.left_track + self.stood + self.stopped
 
     @property
     def metres_between(self) -> float:
@@ -225,6 +235,7 @@ def _round(
         "accuracy": round(result.evaluation.accuracy, 4),
         **asdict(measure),
         "metres": round(measure.metres, 2),
+        "failures": measure.failures,
         "metres_between": round(measure.metres_between, 2),
         "gather_s": round(gathered - began, 1),
         "train_s": round(trained - gathered, 1),
@@ -276,8 +287,8 @@ def gather_corrections(
     """Let ``pilot`` drive the track of ``seed`` until ``frames`` frames are worth learning.
 
     Those are all where the expert would have done otherwise, a quarter of the others, and
-    those where the expert took over because the car had left the track (source
-    ``takeover``). Returns how many were recorded, and how often the expert took over.
+    those where the expert took over because the car had left the track or stood still
+    (source ``takeover``). Returns how many were recorded, and how often the expert took over.
     """
     from autcar.cameras.base import Frame
     from autcar.session import SessionWriter
@@ -289,6 +300,7 @@ def gather_corrections(
     period_ns = round(1e9 / config.camera.fps)
     takeovers = 0
     helped_since_ns: int | None = None
+    progress = _Progress(world)
     with SessionWriter(
         recordings,
         width=config.camera.width,
@@ -307,7 +319,8 @@ def gather_corrections(
             frame = Frame(world.render(), number, world.time_ns)
             right = expert.decide()
             said = chosen(pilot.scores(frame))
-            if helped_since_ns is None and world.off_track:
+            stuck = progress.standing_s > _HELPED_STANDING_S
+            if helped_since_ns is None and (world.off_track or stuck):
                 helped_since_ns = world.time_ns
                 takeovers += 1
             helped = helped_since_ns is not None
@@ -317,15 +330,36 @@ def gather_corrections(
                 writer.write(frame, right, "expert")
             world.set_wheels(*(right if helped else said).wheels)
             world.step(period_ns * 1e-9)
+            progress.update()
             if helped_since_ns is not None:
                 helped_s = (world.time_ns - helped_since_ns) / 1e9
-                if _is_back(world):
-                    helped_since_ns = None
-                elif helped_s > _BACK_S:
+                if helped_s > _BACK_S:
                     world.place(world.lane[0])
+                if helped_s > _BACK_S or (helped_s > _HELPED_S and _is_back(world)):
                     helped_since_ns = None
+                    progress = _Progress(world)
         written = writer.frames
     return written, takeovers
+
+
+class _Progress:
+    """For how long a car has stood, or only trembled."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._place = (world.x, world.y)
+        self._since_ns = world.time_ns
+
+    def update(self) -> None:
+        """Look where the car is now."""
+        world = self._world
+        if math.dist(self._place, (world.x, world.y)) > _STANDING_M:
+            self._place, self._since_ns = (world.x, world.y), world.time_ns
+
+    @property
+    def standing_s(self) -> float:
+        """Seconds since it was elsewhere."""
+        return (self._world.time_ns - self._since_ns) / 1e9
 
 
 def _varied_world(config: Config, seed: int) -> World:
@@ -361,27 +395,38 @@ def measure_pilot(
     config: Config, plan: Plan, pilot: Pilot, progress: Progress | None = None
 ) -> Measure:
     """Drive ``plan.tracks`` unseen tracks for ``plan.seconds`` each, through the gate."""
-    seconds = metres = 0.0
-    failures = clean = 0
+    metres = 0.0
+    kinds: Counter[str] = Counter()
+    clean = 0
     for number in range(plan.tracks):
-        score = _drive(config, pilot, _UNSEEN_SEEDS + plan.seed * 1000 + number, plan.seconds)
-        seconds, metres = seconds + plan.seconds, metres + score[0]
-        failures, clean = failures + score[1], clean + (score[1] == 0)
+        seed = _UNSEEN_SEEDS + plan.seed * 1000 + number
+        driven, failures = _drive(config, pilot, seed, plan.seconds)
+        metres += driven
+        kinds += failures
+        clean += not failures
         if progress:
             progress.step("driving unseen tracks", number + 1, plan.tracks)
-    return Measure(seconds, metres, failures, clean, plan.tracks)
+    return Measure(
+        plan.seconds * plan.tracks,
+        metres,
+        kinds["left track"],
+        kinds["stood"],
+        kinds["stopped"],
+        clean,
+        plan.tracks,
+    )
 
 
-def _drive(config: Config, pilot: Pilot, seed: int, seconds: float) -> tuple[float, int]:
+def _drive(config: Config, pilot: Pilot, seed: int, seconds: float) -> tuple[float, Counter[str]]:
+    """Metres along the lane of one track, and the failures by kind."""
     from autcar.cameras.base import Frame
     from autcar.safety import Gate
     from autcar.sight import look
     from autcar.simulator.score import Score
 
     world = _varied_world(config, seed)
-    score, gate = Score(world), Gate(config.safety)
-    period_ns = round(1e9 / config.camera.fps)
-    failures, moved_ns, metres = 0, 0, 0.0
+    score, gate, progress = Score(world), Gate(config.safety), _Progress(world)
+    failures: Counter[str] = Counter()
     for number in range(round(seconds * config.camera.fps)):
         now_ns = world.time_ns
         frame = Frame(world.render(), number, now_ns)
@@ -389,16 +434,16 @@ def _drive(config: Config, pilot: Pilot, seed: int, seconds: float) -> tuple[flo
             gate.arm(now_ns, now_ns)
         verdict = gate.decide(now_ns, look(frame), pilot.scores(frame))
         world.set_wheels(verdict.left, verdict.right)
-        world.step(period_ns * 1e-9)
+        world.step(1 / config.camera.fps)
         score.update()
-        if abs(score.distance - metres) > 0.05:
-            moved_ns, metres = world.time_ns, score.distance
-        standing = world.time_ns - moved_ns > _STANDING_S * 1e9
-        if verdict.reason is not None or standing or world.off_track:
-            failures += 1
-            world.place(world.lane[0] + (0.5 if standing else 0.0))
-            moved_ns = world.time_ns
-            score.restart()
+        progress.update()
+        stood = progress.standing_s > _STANDING_S
+        if not (verdict.reason or stood or world.off_track):
+            continue
+        failures["left track" if world.off_track else "stood" if stood else "stopped"] += 1
+        world.place(world.lane[0] + (0.5 if stood else 0.0))
+        progress = _Progress(world)
+        score.restart()
     return score.distance, failures
 
 
@@ -408,15 +453,15 @@ def _row(found: dict[str, Any]) -> str:
     clean = f"{found['clean_tracks']} of {found['tracks']}"
     return (
         f"{found['round']:>5}{found['frames']:>8,}{found['takeovers']:>11}"
-        f"{found['accuracy']:>10.1%}{found['metres']:>9.0f}{found['failures']:>10}"
-        f"{between:>18}{clean:>13}{found['train_s']:>9.0f}"
+        f"{found['accuracy']:>10.1%}{found['metres']:>9.0f}{found['left_track']:>10}"
+        f"{found['stood']:>7}{found['stopped']:>9}{between:>18}{clean:>13}{found['train_s']:>9.0f}"
     )
 
 
 def table(rounds: Sequence[dict[str, Any]]) -> str:
     """The rounds, one a line."""
     head = (
-        f"{'round':>5}{'frames':>8}{'takeovers':>11}{'accuracy':>10}{'metres':>9}{'failures':>10}"
-        f"{'m between them':>18}{'clean tracks':>13}{'train s':>9}"
+        f"{'round':>5}{'frames':>8}{'takeovers':>11}{'accuracy':>10}{'metres':>9}{'left it':>10}"
+        f"{'stood':>7}{'stopped':>9}{'m between them':>18}{'clean tracks':>13}{'train s':>9}"
     )
     return "\n".join(["", head, *(_row(found) for found in rounds)])
