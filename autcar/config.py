@@ -56,6 +56,7 @@ class SimulatorSection:
     difficulty: float = _setting(0.0, "0 is easy, 1 is varied and hard", 0, 1)
     disturbance: float = _setting(0.0, "how much the floor pushes the car about", 0, 1)
     wires: str = _setting("", "file that joins motors and world; empty: one of its own")
+    signs: str = _setting("", "traffic signs, by metres along the lane: 'stop 3.0, priority 7.5'")
 
 
 @dataclass(frozen=True)

@@ -104,12 +104,16 @@ def _open_lockstep(config: Config) -> Rig:
 
 def make_world(config: Config, **changes: Any) -> World:
     """The simulated world that ``[simulator]`` and ``[camera]`` describe."""
+    from autcar.simulator.sign import parse_signs
     from autcar.simulator.track import Track
     from autcar.simulator.world import CameraMount, World
 
     settings = config.simulator
+    track = Track.generate(settings.seed, settings.difficulty)
+    for sign in parse_signs(settings.signs):
+        track = track.with_sign(sign)
     return World(
-        Track.generate(settings.seed, settings.difficulty),
+        track,
         mount=CameraMount(width=config.camera.width, height=config.camera.height),
         seed=settings.seed,
         disturbance=settings.disturbance,

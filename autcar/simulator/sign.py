@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from autcar.errors import ConfigError
 from autcar.simulator.mount import CameraMount
 
 Image = npt.NDArray[np.uint8]
@@ -39,6 +40,23 @@ class Sign:
     above: float = 0.12
 
 
+def parse_signs(text: str) -> list[Sign]:
+    """Read ``"stop 3.0, priority 7.5"``: kinds and arc lengths; :class:`ConfigError` if not so."""
+    signs = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        kind, _, place = part.partition(" ")
+        try:
+            if kind not in ("stop", "priority"):
+                raise ValueError(kind)
+            signs.append(Sign(float(place), kind))  # type: ignore[arg-type]
+        except ValueError:
+            raise ConfigError(
+                f"[simulator] signs: {part!r} is no sign; write stop or priority and metres "
+                f"along the lane, such as 'stop 3.0, priority 7.5'"
+            ) from None
+    return signs
+
+
 @dataclass(frozen=True, slots=True)
 class Billboard:
     """A sign where it stands: metres ``x`` and ``y``, and the lane's ``heading`` in radians."""
@@ -47,6 +65,18 @@ class Billboard:
     x: float
     y: float
     heading: float
+
+    def seen(
+        self, mount: CameraMount, x: float, y: float, heading: float
+    ) -> tuple[float, float, float] | None:
+        """Column and row of its middle, and its height, in pixels; None when it is not ahead."""
+        middle, top = (
+            _pixel(mount, (x, y, heading), self.x, self.y, self.sign.above + rise)
+            for rise in (0.0, self.sign.size / 2)
+        )
+        if middle is None or top is None:
+            return None
+        return (*middle, 2 * (middle[1] - top[1]))
 
     def draw(
         self, image: Image, mount: CameraMount, x: float, y: float, heading: float, light: float

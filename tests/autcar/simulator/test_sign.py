@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from autcar.simulator.sign import Sign
+from autcar.errors import ConfigError
+from autcar.simulator.sign import Sign, parse_signs
 from autcar.simulator.track import Track
 from autcar.simulator.world import World
 
@@ -60,3 +61,24 @@ def test_signs_belong_to_the_lane():
     for board in (*track.billboards, *back.billboards):
         assert abs(TRACK.project(board.x, board.y)[1]) == pytest.approx(0.36, abs=0.01)
     assert track.reversed().reversed().billboards[0].x == pytest.approx(track.billboards[0].x)
+
+
+def test_signs_are_written_in_the_config():
+    assert parse_signs("") == []
+    assert parse_signs("stop 3.0, priority 7.5,") == [Sign(3.0), Sign(7.5, "priority")]
+    for wrong in ("stop", "yield 3", "stop here"):
+        with pytest.raises(ConfigError, match="priority 7.5"):
+            parse_signs(wrong)
+
+
+def test_where_a_sign_is_in_the_picture():
+    world = World(TRACK.with_sign(Sign(3.0)))
+    world.place(2.0)
+    (board,) = world.track.billboards
+    column, row, height = board.seen(world.mount, *world.point(world.mount.ahead_m), world.heading)
+    _, changed = difference("stop", 1.0)
+    rows, columns = np.nonzero(changed)
+    assert columns.mean() == pytest.approx(column, abs=4)
+    assert rows.min() == pytest.approx(row - height / 2, abs=3)
+    world.place(4.0)
+    assert board.seen(world.mount, *world.point(world.mount.ahead_m), world.heading) is None
