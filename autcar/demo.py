@@ -204,9 +204,11 @@ def _table(drives: list[Drive]) -> str:
     ]
     for drive in drives:
         for name, score in (("the bundle", drive.pilot), ("always straight", drive.straight)):
+            # How far a car went after it left the track says nothing.
+            worst = "–" if score.failures else f"{score.max_lateral * 100:.1f}"
             lines.append(
-                f"{drive.seed:<8}{drive.difficulty:<12g}{name:<16}{score.seconds:>9.1f}{score.distance:>9.1f}"
-                f"{score.laps:>7.1f}{score.failures:>11}{score.max_lateral * 100:>10.1f}"
+                f"{drive.seed:<8}{drive.difficulty:<12g}{name:<16}{score.seconds:>9.1f}"
+                f"{score.distance:>9.1f}{score.laps:>7.1f}{score.failures:>11}{worst:>10}"
             )
     return "\n".join(lines)
 

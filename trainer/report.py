@@ -189,7 +189,7 @@ def _drive_table(drives: Sequence[Drive]) -> str:
             f"{score.distance:.1f}",
             f"{score.laps:.1f}",
             f"{score.failures}",
-            f"{score.max_lateral * 100:.1f}",
+            "–" if score.failures else f"{score.max_lateral * 100:.1f}",
         ]
         for drive in drives
         for name, score in (("the bundle", drive.pilot), ("always straight", drive.straight))
