@@ -11,11 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-_LAZY = {"Trainer": "trainer.autcar_api"}
+_LAZY = {
+    "Camera": "capture.autcar_api",
+    "Capture": "capture.autcar_api",
+    "Car": "capture.autcar_api",
+    "RemoteController": "capture.autcar_api",
+    "Trainer": "trainer.autcar_api",
+}
 
-__all__ = ["Trainer", "__version__"]
+__all__ = ["Camera", "Capture", "Car", "RemoteController", "Trainer", "__version__"]
 
 if TYPE_CHECKING:
+    from capture.autcar_api import Camera, Capture, Car, RemoteController
     from trainer.autcar_api import Trainer
 
 
