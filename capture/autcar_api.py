@@ -28,6 +28,7 @@ from autcar.helm import Helm
 from autcar.images import encode_jpeg
 from autcar.rig import Rig, open_rig
 from autcar.safety import Reason
+from autcar.wheels import Wheels
 from capture.recorder import Recorder
 from capture.remote import Framing
 
@@ -112,6 +113,11 @@ class Car:
             self._command = STOP
             if self._lease is not None:
                 self._helm.beat(self._lease, STOP)
+
+    @property
+    def wheels(self) -> Wheels:
+        """Where commands go, for a ``Driver`` that drives in the script's stead."""
+        return self._rig.wheels
 
     @property
     def current_command(self) -> dict[str, Any]:
