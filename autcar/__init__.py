@@ -15,14 +15,26 @@ _LAZY = {
     "Camera": "capture.autcar_api",
     "Capture": "capture.autcar_api",
     "Car": "capture.autcar_api",
+    "Driver": "edge.autcar_api",
+    "Model": "edge.autcar_api",
     "RemoteController": "capture.autcar_api",
     "Trainer": "trainer.autcar_api",
 }
 
-__all__ = ["Camera", "Capture", "Car", "RemoteController", "Trainer", "__version__"]
+__all__ = [
+    "Camera",
+    "Capture",
+    "Car",
+    "Driver",
+    "Model",
+    "RemoteController",
+    "Trainer",
+    "__version__",
+]
 
 if TYPE_CHECKING:
     from capture.autcar_api import Camera, Capture, Car, RemoteController
+    from edge.autcar_api import Driver, Model
     from trainer.autcar_api import Trainer
 
 
