@@ -27,7 +27,7 @@ class Limits:
         default=250.0, metadata={"help": "stop when the newest frame is older than this"}
     )
     command_ms: float = field(
-        default=250.0, metadata={"help": "a command expires this long after its frame; the guardian stops"}
+        default=250.0, metadata={"help": "a command expires this long after its frame"}
     )
     frozen_ms: float = field(
         default=700.0, metadata={"help": "stop when every frame was the same for this long"}

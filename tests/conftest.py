@@ -23,7 +23,7 @@ MakeSession = Callable[..., Path]
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
-    """With AUTCAR_NO_SKIP set, as in CI, a test that skips has failed: CI has all that it needs."""
+    """With AUTCAR_NO_SKIP set, as in CI, a test that skips has failed: CI has all it needs."""
     report = yield
     if report.skipped and os.environ.get("AUTCAR_NO_SKIP"):
         report.outcome = "failed"
