@@ -9,19 +9,24 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import importlib
 import json
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from autcar.drivers import Drivers
+from autcar.drivers import setting as _setting
 from autcar.errors import ConfigError, DataNotFoundError
 from autcar.safety import Limits
 
 
-def _setting(default: Any, text: str, low: float | None = None, high: float | None = None) -> Any:
-    return field(default=default, metadata={"help": text, "low": low, "high": high})
+def _options(drivers: str) -> Any:
+    """The driver's own settings, which its file declares; ``drivers`` has the list of drivers."""
+    return field(default_factory=dict, metadata={"drivers": drivers})
 
 
 @dataclass(frozen=True)
@@ -35,17 +40,22 @@ class CarSection:
 class CameraSection:
     """Where frames come from."""
 
-    driver: str = _setting("simulator", "simulator")
+    driver: str = _setting("simulator", "simulator, picamera2, opencv, replay, or a plug-in")
     width: int = _setting(224, "pixels", 16, 4096)
     height: int = _setting(168, "pixels", 16, 4096)
     fps: float = _setting(20.0, "frames per second", 1, 240)
+    rotation: int = _setting(0, "degrees clockwise: 0, 90, 180 or 270", 0, 270)
+    flip: str = _setting("", "horizontal: a mirrored picture; vertical; both; empty: neither")
+    crop: str = _setting("", "part to use: left, top, right, bottom, such as '0 0.3 1 1'")
+    options: Mapping[str, Any] = _options("autcar.cameras")
 
 
 @dataclass(frozen=True)
 class MotorsSection:
     """What turns the wheels."""
 
-    driver: str = _setting("simulator", "simulator")
+    driver: str = _setting("simulator", "simulator, stepper, bridge, servo, or a plug-in")
+    options: Mapping[str, Any] = _options("autcar.motors")
 
 
 @dataclass(frozen=True)
@@ -136,9 +146,17 @@ def load_config(path: str | Path | None = None) -> Config:
 
 
 def _section(path: Path, text: str, section: str, kind: Any, content: dict[str, Any]) -> Any:
+    shared = {f.name: f for f in dataclasses.fields(kind)}
     hints = get_type_hints(kind)
-    known = {f.name: f for f in dataclasses.fields(kind)}
-    values = {}
+    known = dict(shared)
+    if (options := known.pop("options", None)) is not None:
+        driver = content.get("driver", shared["driver"].default)
+        if isinstance(driver, str) and not known.keys() >= content.keys():
+            own = _drivers(options).settings_type(driver)
+            if own is not None:
+                hints |= get_type_hints(own)
+                known |= {f.name: f for f in dataclasses.fields(own)}
+    values: dict[str, Any] = {}
     for key, value in content.items():
         if key not in known:
             raise ConfigError(_unknown(path, text, "key", key, key, known, section))
@@ -152,7 +170,13 @@ def _section(path: Path, text: str, section: str, kind: Any, content: dict[str, 
         if low is not None and not low <= value <= high:
             raise ConfigError(f"{where}: expected {low} to {high}")
         values[key] = value
-    return kind(**values)
+    own_values = {key: values.pop(key) for key in [*values] if key not in shared}
+    return kind(**values, options=own_values) if options is not None else kind(**values)
+
+
+def _drivers(options: dataclasses.Field[Any]) -> Drivers:
+    drivers: Drivers = importlib.import_module(options.metadata["drivers"]).DRIVERS
+    return drivers
 
 
 _TYPES = {str: "a text in quotes", int: "a whole number", float: "a number", bool: "true or false"}
@@ -195,9 +219,16 @@ def template(config: Config | None = None) -> str:
         content = getattr(config, section.name)
         doc = (type(content).__doc__ or "").strip().splitlines()[0]
         lines += [f"[{section.name}]  # {doc}"]
-        for setting in dataclasses.fields(content):
-            value = getattr(content, setting.name)
-            text = json.dumps(value, ensure_ascii=False)
-            lines.append(f"{f'{setting.name} = {text}':<28}# {setting.metadata['help']}")
+        for known in dataclasses.fields(content):
+            if known.name == "options":
+                own = _drivers(known).settings(content.driver).values()
+                lines += [_line_of(f, content.options.get(f.name, f.default)) for f in own]
+            else:
+                lines.append(_line_of(known, getattr(content, known.name)))
         lines.append("")
     return "\n".join(lines)
+
+
+def _line_of(known: dataclasses.Field[Any], value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return f"{f'{known.name} = {text}':<28}# {known.metadata.get('help', '')}".rstrip(" #")

@@ -1,0 +1,146 @@
+"""A steering servo and an ESC: pulses of each command, on the Pi's own PWM and a PCA9685."""
+
+import fcntl
+import os
+
+import pytest
+
+from autcar.commands import CLASSES
+from autcar.errors import ConfigError, MotorError
+from autcar.motors import open_motors
+from autcar.motors.servo import Pca9685, ServoMotors, ServoSettings
+from autcar.testing import check_motors
+from tests.autcar.motors import fake_pwm
+
+CHIP = {"Pi 4": "pwmchip0", "Pi 5": "pwmchip2"}
+
+
+@pytest.fixture(params=CHIP)
+def kernel(request, tmp_path, monkeypatch):
+    folder = fake_pwm.make(tmp_path, request.param)
+    monkeypatch.setenv("AUTCAR_PWM", str(folder))
+    return lambda channel: fake_pwm.pulse_us(folder, CHIP[request.param], channel)
+
+
+def wheels(steering_us, throttle_us):
+    """Which way each wheel drives, from the pulses: the sides of a car differ as it is steered."""
+    if not throttle_us:
+        return (0, 0)
+    speed = round((throttle_us - 1500) / 200, 3)
+    return (speed, speed)
+
+
+STEER = {"light": 0.5, "medium": 1.0}
+
+
+@pytest.mark.parametrize("command", CLASSES, ids=lambda command: command.label)
+def test_each_command_makes_its_pulses(kernel, virtual, command):
+    motors = ServoMotors(ServoSettings(), pacer=virtual)
+    assert kernel(1) == 1500
+    motors.drive(*command.wheels)
+    virtual.pacer.advance(1)
+    angle = {"left": 1, "right": -1}.get(command.type, 0) * STEER.get(command.manner, 0)
+    assert kernel(0) == pytest.approx(1500 - 400 * angle, abs=1)
+    assert kernel(1) == pytest.approx(1500 + 200 * sum(command.wheels) / 2, abs=1)
+    motors.stop()
+    assert kernel(1) == 1500
+    motors.close()
+    assert kernel(0) == kernel(1) == 0
+
+
+def test_fast_is_faster_and_turns_are_not_slower_than_their_wheels(kernel, virtual):
+    motors = ServoMotors(ServoSettings(), pacer=virtual)
+    pulses = {}
+    for command in CLASSES:
+        motors.drive(*command.wheels)
+        virtual.pacer.advance(2)
+        pulses[command.label] = kernel(1)
+    assert pulses["move_fast_forward"] > pulses["move_medium_forward"] > 1500
+    assert pulses["move_medium_backwards"] < pulses["left_light_backwards"] < 1500
+    motors.close()
+
+
+def test_the_contract(kernel, monkeypatch):
+    check_motors(
+        lambda: ServoMotors(ServoSettings(ramp_s=0.05)), lambda: wheels(kernel(0), kernel(1))
+    )
+
+
+def test_calibrated(kernel, virtual):
+    settings = ServoSettings(
+        centre_us=1450, invert_steering=True, invert_throttle=True, dead_band=0.5, neutral_us=1510
+    )
+    motors = ServoMotors(settings, pacer=virtual)
+    motors.drive(0.35, 0.7)
+    virtual.pacer.advance(1)
+    assert kernel(0) == pytest.approx(1450 + 200, abs=1)
+    assert kernel(1) == pytest.approx(1510 - 200 * (0.5 + 0.5 * 0.525), abs=1)
+    motors.close()
+
+
+def test_pins_without_pwm_and_machines_without(kernel, tmp_path, monkeypatch):
+    with pytest.raises(ConfigError, match="GPIO4 has no hardware PWM; use two of GPIO12"):
+        open_motors({"driver": "servo", "steering_pin": "GPIO4"})
+    with pytest.raises(ConfigError, match="output 'pwm' is not known"):
+        open_motors({"driver": "servo", "output": "pwm"})
+    monkeypatch.setenv("AUTCAR_PWM", str(tmp_path / "none"))
+    with pytest.raises(MotorError, match=r"dtoverlay=pwm-2chan.*config.txt"):
+        open_motors({"driver": "servo"})
+    with pytest.raises(MotorError, match="raspi-config nonint do_i2c 0"):
+        open_motors({"driver": "servo", "output": "pca9685", "i2c_bus": 29})
+
+
+def test_pins_that_share_a_channel_before_the_pi_5(tmp_path, monkeypatch):
+    monkeypatch.setenv("AUTCAR_PWM", str(fake_pwm.make(tmp_path, "Pi 4")))
+    with pytest.raises(ConfigError, match="share one PWM channel"):
+        open_motors({"driver": "servo", "steering_pin": "GPIO18", "throttle_pin": "GPIO12"})
+
+
+class Chip:
+    """A PCA9685's registers, behind a pipe in place of the bus."""
+
+    def __init__(self, path, monkeypatch):
+        self.registers = {}
+        self.addressed = None
+        real = os.write
+        monkeypatch.setattr(fcntl, "ioctl", self._ioctl)
+
+        def write(file, data):
+            if os.path.realpath(f"/proc/self/fd/{file}") != str(path):
+                return real(file, data)
+            for offset, value in enumerate(data[1:]):
+                self.registers[data[0] + offset] = value
+            return len(data)
+
+        monkeypatch.setattr(os, "write", write)
+
+    def _ioctl(self, file, request, address):
+        assert request == 0x0703
+        self.addressed = address
+
+    def pulse_us(self, channel):
+        if self.registers.get(0xFD) == 0x10 and self.registers.get(0x00) != 0x20:
+            return 0.0
+        low, high = (self.registers.get(0x06 + 4 * channel + n, 0) for n in (2, 3))
+        # 25 MHz / (prescale + 1) is what one of the 4096 steps of a period takes.
+        step_us = (self.registers[0xFE] + 1) / 25
+        return (low | high << 8) * step_us
+
+
+def test_a_pca9685(tmp_path, monkeypatch, virtual):
+    path = tmp_path / "i2c-1"
+    path.write_bytes(b"")
+    chip = Chip(path, monkeypatch)
+    motors = ServoMotors(
+        ServoSettings(), pacer=virtual, output=Pca9685(str(path), 0x40, steering=1, throttle=0)
+    )
+    assert chip.addressed == 0x40
+    assert chip.pulse_us(0) == pytest.approx(1500, rel=0.01)
+    motors.drive(0.7, 0.35)
+    virtual.pacer.advance(1)
+    assert chip.pulse_us(1) == pytest.approx(1700, rel=0.01)
+    assert chip.pulse_us(0) == pytest.approx(1605, rel=0.01)
+    motors.stop()
+    assert chip.pulse_us(0) == pytest.approx(1500, rel=0.01)
+    motors.close()
+    assert chip.registers[0xFD] == 0x10, "all channels off"
