@@ -51,7 +51,10 @@ class Daemon:
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait until ``seconds`` are over, or for ever; raises what ended the camera's thread."""
-        self._ending.wait(seconds)
+        end_s = time.monotonic() + (float("inf") if seconds is None else seconds)
+        # In slices: a signal that another thread took does not wake a thread that waits.
+        while (left_s := end_s - time.monotonic()) > 0 and not self._ending.is_set():
+            self._ending.wait(min(left_s, 0.05))
         if self._failure is not None:
             raise self._failure
 

@@ -19,7 +19,7 @@ from tests.system.cockpit_car import CarProcess, browser, key, tap, wait_for
 
 pytestmark = pytest.mark.timeout(240)
 
-SEED = 1
+SEED = 4
 
 # Where the left (orange) and right (blue) line cross a band in the lower half of the picture,
 # −1…1 of its width; null where a line is not seen.
@@ -125,6 +125,7 @@ def test_pair_drive_a_lap_by_keys_record_discard_and_stop(car, page):
     before = time.monotonic()
     started = before
     last = ("KeyW",)
+    stops = []
     while metres < 1.05 * track.length and time.monotonic() - started < 120:
         left, right = page.execute_script(LINES)
         looked += 1
@@ -136,17 +137,27 @@ def test_pair_drive_a_lap_by_keys_record_discard_and_stop(car, page):
         metres += sum(speeds) / 2 * 0.6 * (now - before)
         turned += (speeds[1] - speeds[0]) * 0.6 / 0.15 * (now - before)
         before = now
+        if page.execute_script("return car.lease === null"):
+            # A machine that is too busy for pictures or beats in time stops the car, rightly.
+            stops.append(status(page)["reason"])
+            keys.hold()
+            wait_for(lambda: status(page)["driver"] is None, what="the helm")
+            time.sleep(0.5)
+            take(page, car)
         if looked == 60:
             keep(page, "desktop_driving")
     keys.hold()
-    print(f"{metres:.1f} m of {track.length:.1f}, turned {turned:.1f} rad, saw {seen}/{looked}")
+    print(
+        f"{metres:.1f} m of {track.length:.1f}, turned {turned:.1f} rad, saw {seen}/{looked}",
+        stops,
+    )
     assert metres > track.length
     assert seen > 0.95 * looked, "the car left the track"
     assert abs(turned) > 4.5, "a closed track turns once round"
     wait_for(lambda: car.rests, 0.5)
 
-    frames = status(page)["record"]["frames"]
-    counts = status(page)["record"]["counts"]
+    record = status(page)["record"]
+    frames, counts = record["frames"], record["counts"]
     assert frames > 200
     assert sum(counts.values()) == frames
     assert len([label for label in counts if counts[label] > 5]) >= 3
@@ -156,12 +167,12 @@ def test_pair_drive_a_lap_by_keys_record_discard_and_stop(car, page):
     wait_for(lambda: status(page)["reason"] == "stop pressed")
     tap(page, "KeyF")
     wait_for(lambda: status(page)["record"]["state"] == "off")
-    kept = status(page)["record"]["frames"]
     name = status(page)["record"]["session"]
+    wait_for(lambda: status(page)["record"]["waiting"] == 0)
     wait_for(lambda: name in shown(page, "list"))
     keep(page, "desktop_recorded")
     session = read_session(car.recordings / name)
-    assert len(session.records) == kept
+    assert len(session.records) == status(page)["record"]["frames"]
     assert session.problems == []
     assert {record.source for record in session.records} == {"human"}
     assert page.get_log("browser") == []
