@@ -38,7 +38,7 @@ def test_it_stops_at_the_sign_for_four_seconds_and_drives_on(tmp_path):
             while signal.read()[:2] == (0.0, 0.0):
                 assert time.monotonic() - began < 10, "it does not drive on"
                 time.sleep(0.01)
-            assert 3.0 < time.monotonic() - began
+            assert time.monotonic() - began > 3.0
             # The sign is still there; the car drives past it.
             assert process.stdout.readline() == "and drives on\n"
             until = time.monotonic() + 2.0
