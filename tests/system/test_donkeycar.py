@@ -1,8 +1,8 @@
 """Tubs of ours in Donkeycar 5.3, and tubs of Donkeycar's in ours.
 
 Needs Donkeycar in an environment of its own (it wants other versions of nearly
-everything): `python3.11 -m venv donkey && donkey/bin/pip install donkeycar==5.3.0`, then
-AUTCAR_DONKEY=donkey/bin/python.
+everything). `python benchmarks/recording.py` makes one; AUTCAR_DONKEY names the Python of
+another.
 """
 
 import json
@@ -17,10 +17,11 @@ from autcar.recordings import export_recordings, read_recording
 from autcar.session import delete_rows
 from autcar.tub import read_tub
 
-DONKEY = os.environ.get("AUTCAR_DONKEY", "")
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "autcar"
+DONKEY = os.environ.get("AUTCAR_DONKEY") or str(CACHE / "donkeycar-5.3.0/bin/python")
 
 pytestmark = pytest.mark.skipif(
-    not Path(DONKEY).is_file(), reason="set AUTCAR_DONKEY to a Python with donkeycar==5.3.0"
+    not Path(DONKEY).is_file(), reason="needs donkeycar==5.3.0: run benchmarks/recording.py once"
 )
 
 READ = """
