@@ -46,12 +46,19 @@ def add_verbs(verbs: Any) -> None:
     human.add_argument("--gamepad", metavar="DEVICE", help="drive by an evdev gamepad, or 'auto'")
     human.add_argument("--script", metavar="FILE", help="drive what a file says, and record it")
     human.add_argument("--seconds", type=float, help="end after this long (default: Ctrl-C)")
+    human.add_argument(
+        "--service", action="store_true", help="as a systemd service does; see `autcar service`"
+    )
     expert = parser.add_argument_group("driven by the expert")
     expert.add_argument("--frames", type=int, default=2000, help="how many frames (2000)")
     parser.set_defaults(run=_record)
 
 
 def _record(arguments: argparse.Namespace) -> int:
+    if arguments.service:
+        from capture.service import serve
+
+        return serve(arguments)
     if arguments.pilot == "human":
         from capture.drive import drive_by_hand
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -25,12 +26,19 @@ from capture.recorder import Recorder
 class Daemon:
     """A car that a person drives. Close it, or use it as a context manager.
 
-    ``folder`` is where sessions are written, ``[record] folder`` unless given. The rig
-    stays the caller's to close.
+    ``folder`` is where sessions are written, ``[record] folder`` unless given. ``turned``
+    is called at each turn of the camera's loop. The rig stays the caller's to close.
     """
 
-    def __init__(self, config: Config, rig: Rig, folder: str | Path | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        rig: Rig,
+        folder: str | Path | None = None,
+        turned: Callable[[], None] = lambda: None,
+    ) -> None:
         self._rig = rig
+        self._turned = turned
         self._timeout_s = config.safety.frame_age_ms / 1000
         self._quality = config.record.quality
         self.feed = Feed()
@@ -84,6 +92,7 @@ class Daemon:
     def _watch(self) -> None:
         try:
             while not self._ending.is_set():
+                self._turned()
                 try:
                     frame = self._rig.camera.read(self._timeout_s)
                 except CameraTimeoutError:

@@ -14,7 +14,7 @@ from capture.recorder import Recorder
 
 def drive_by_hand(arguments: argparse.Namespace) -> int:
     """Serve the inputs that were asked for until they end; returns the exit code."""
-    config = _configured(arguments)
+    config = configured(arguments)
     steps = None
     if arguments.script:
         from capture.script import read_script
@@ -23,7 +23,7 @@ def drive_by_hand(arguments: argparse.Namespace) -> int:
     with open_rig(config) as rig, Daemon(config, rig, arguments.output) as daemon:
         try:
             with ExitStack() as inputs:
-                _open_inputs(config, arguments, daemon, inputs)
+                open_inputs(config, arguments, daemon, inputs)
                 driven = True
                 if steps is not None:
                     from capture.script import run_script
@@ -41,7 +41,8 @@ def drive_by_hand(arguments: argparse.Namespace) -> int:
     return 0 if driven else 1
 
 
-def _configured(arguments: argparse.Namespace) -> Config:
+def configured(arguments: argparse.Namespace) -> Config:
+    """``car.toml`` with what the command line overrides."""
     config = load_config(arguments.config)
     cockpit = config.cockpit
     if arguments.listen is not None:
@@ -56,9 +57,11 @@ def _configured(arguments: argparse.Namespace) -> Config:
     return replace(config, cockpit=cockpit, simulator=simulator)
 
 
-def _open_inputs(
+def open_inputs(
     config: Config, arguments: argparse.Namespace, daemon: Daemon, inputs: ExitStack
-) -> None:
+) -> str | None:
+    """Open what was asked for until ``inputs`` ends; returns the cockpit's URL, if it has one."""
+    url = None
     if not arguments.no_cockpit and arguments.script is None:
         from autcar.cockpit.server import Cockpit
 
@@ -90,6 +93,7 @@ def _open_inputs(
 
         print(HELP, flush=True)
         inputs.enter_context(Keyboard(daemon.helm, daemon.recorder))
+    return url
 
 
 def _summarise(recorder: Recorder) -> None:
