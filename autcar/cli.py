@@ -46,6 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     import autcar.data
     import autcar.demo
     import autcar.improve
+    import autcar.service
     import autcar.tools
     import capture.cli
     import edge.cli
@@ -67,6 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
         trainer.cli,
         edge.cli,
         autcar.improve,
+        autcar.service,
         autcar.tools,
     ):
         package.add_verbs(verbs)

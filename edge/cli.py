@@ -14,6 +14,7 @@ examples:
   autcar drive --pilot straight --fast      the baseline that any bundle must beat
   autcar drive --log drives --log-frames    keep every decision and frame; see autcar replay
   autcar drive --shadow models/new          a second bundle looks on, and is compared
+  autcar drive --cockpit                    watch it in a browser; any drive key takes over
 
 exit code: 0 when the car drove to the end, 1 when it stopped on a fault or left the track.
 """
@@ -63,7 +64,17 @@ def _add_drive(verbs: Any) -> None:
     parser.add_argument(
         "--shadow", metavar="BUNDLE", help="a second bundle that looks on and touches no wheel"
     )
+    parser.add_argument(
+        "--cockpit", action="store_true", help="serve the page: watch, take over, hand back"
+    )
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
+    service = parser.add_argument_group("as a systemd service; see `autcar service`")
+    service.add_argument(
+        "--service", action="store_true", help="stand disarmed until `autcar service arm`"
+    )
+    service.add_argument(
+        "--arm", action="store_true", help="with --service: arm itself once after a boot"
+    )
     parser.set_defaults(run=_drive)
 
 
@@ -84,6 +95,10 @@ def _add_replay(verbs: Any) -> None:
 
 
 def _drive(arguments: argparse.Namespace) -> int:
+    if arguments.service:
+        from edge.service import serve
+
+        return serve(arguments)
     from edge.drive import drive
 
     return drive(arguments)

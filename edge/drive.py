@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from edge.histogram import Histogram
 
 if TYPE_CHECKING:
     from autcar.simulator.score import Score
+    from edge.cockpit import PilotCockpit
     from edge.drive_log import DriveLog
     from edge.loop import Loop, Tick
     from edge.pilots import Pilot
@@ -46,7 +48,14 @@ def drive(arguments: argparse.Namespace) -> int:
         )
         log = _open_log(arguments, config, rig, name)
         run = drive_rig(
-            rig, pilot, Gate(config.safety), seconds, StatusLine(), log=log, shadow=shadow
+            rig,
+            pilot,
+            Gate(config.safety),
+            seconds,
+            StatusLine(),
+            log=log,
+            shadow=shadow,
+            attend=_cockpit_for(arguments, config, rig, name),
         )
         if arguments.map:
             _draw_map(rig, run, Path(arguments.map))
@@ -165,19 +174,24 @@ def drive_rig(
     *,
     log: DriveLog | None = None,
     shadow: Shadow | None = None,
+    attend: Callable[[Loop], PilotCockpit] | None = None,
 ) -> Run:
     """Arm and drive until ``seconds`` of the rig's clock have passed, a fault, or Ctrl-C.
 
-    ``log`` is closed at the end, whatever that is.
+    ``log`` is closed at the end, whatever that is. ``attend`` opens a cockpit for the loop:
+    with a person there, a fault leaves the car at rest and does not end the drive.
     """
     from edge.loop import Loop
 
     loop = Loop(rig.camera, pilot, rig.wheels, gate, rig.clock)
-    drive = _Drive(rig, loop, log, shadow)
+    cockpit = attend(loop) if attend else None
+    drive = _Drive(rig, loop, log, shadow, cockpit)
     loop.arm()
     try:
         return drive.until(seconds, status)
     finally:
+        if cockpit:
+            cockpit.close()
         if log:
             log.close(drive.run.facts())
 
@@ -185,7 +199,15 @@ def drive_rig(
 class _Drive:
     """A run while it goes on: what is done with each tick once its command is out."""
 
-    def __init__(self, rig: Rig, loop: Loop, log: DriveLog | None, shadow: Shadow | None) -> None:
+    def __init__(
+        self,
+        rig: Rig,
+        loop: Loop,
+        log: DriveLog | None,
+        shadow: Shadow | None,
+        cockpit: PilotCockpit | None,
+    ) -> None:
+        self._cockpit = cockpit
         self._rig = rig
         self._loop = loop
         self._log = log
@@ -206,8 +228,9 @@ class _Drive:
                 run.seconds = (clock() - began_ns) / 1e9
                 if status:
                     status.tell(tick, run.frames / max(run.seconds, 1e-9))
-                if tick.verdict.reason not in (None, Reason.DISARMED):
-                    run.reason = tick.verdict.reason
+                fault = tick.verdict.reason
+                run.reason = None if fault in (Reason.DISARMED, Reason.TAKEN_OVER) else fault
+                if run.reason and not self._cockpit:
                     break
                 if seconds is not None and run.seconds >= seconds:
                     break
@@ -228,9 +251,10 @@ class _Drive:
             run.age_ms.add(tick.age_ns / 1e6)
         if run.score is not None:
             run.score.update()
+        person = self._cockpit.see(tick) if self._cockpit else None
         said = self._shadow.consider(tick) if self._shadow else ()
         if self._log:
-            self._log.note(tick, said)
+            self._log.note(tick, said, person)
 
 
 def _open_pilot(arguments: argparse.Namespace, config: Config, rig: Rig) -> tuple[Pilot, str]:
@@ -246,10 +270,11 @@ def _open_pilot(arguments: argparse.Namespace, config: Config, rig: Rig) -> tupl
         from autcar.simulator.expert import Expert
 
         return DecidingPilot(Expert(rig.world)), "the simulator's expert"
-    return _open_bundle(arguments.bundle or shipped_bundle(), arguments.variant, config)
+    return open_bundle(arguments.bundle or shipped_bundle(), arguments.variant, config)
 
 
-def _open_bundle(folder: str | Path, variant: str | None, config: Config) -> tuple[Pilot, str]:
+def open_bundle(folder: str | Path, variant: str | None, config: Config) -> tuple[Pilot, str]:
+    """A bundle's pilot and its name for people; :class:`BundleError` unless it fits the car."""
     from edge.pilots import BundlePilot
 
     bundle = load_bundle(folder)
@@ -265,9 +290,31 @@ def _open_shadow(
         return None
     from edge.shadow import Shadow
 
-    pilot, name = _open_bundle(arguments.shadow, None, config)
+    pilot, name = open_bundle(arguments.shadow, None, config)
     fps = 0.0 if arguments.fast else config.camera.fps
     return Shadow(pilot, (driving, name), fps, rig.clock)
+
+
+def _cockpit_for(
+    arguments: argparse.Namespace, config: Config, rig: Rig, name: str
+) -> Callable[[Loop], PilotCockpit] | None:
+    if not arguments.cockpit:
+        return None
+    if arguments.fast:
+        raise ConfigError("nobody can watch a car that is faster than real time; leave out --fast")
+    from edge.cockpit import PilotCockpit
+    from edge.takeover import SharedWheels
+
+    rig.wheels = SharedWheels(rig.wheels)
+
+    def attend(loop: Loop) -> PilotCockpit:
+        cockpit = PilotCockpit(config, rig, loop, name)
+        print(f"cockpit: {cockpit.url}", flush=True)
+        if cockpit.pairing is not None:
+            print(f"pairing code: {cockpit.pairing.code}", flush=True)
+        return cockpit
+
+    return attend
 
 
 def _open_log(

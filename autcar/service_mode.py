@@ -1,0 +1,32 @@
+"""What both services share: waiting for a camera that is late, and an exit code for none."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from autcar.errors import CameraError
+from autcar.rig import open_rig
+
+if TYPE_CHECKING:
+    from autcar.config import Config
+    from autcar.rig import Rig
+    from autcar.systemd import Notifier
+
+UNAVAILABLE = 69
+"""Exit code for a car without a camera: trying again at once would not bring one."""
+
+CAMERA_WAIT_S = 10.0
+
+
+def open_when_there(config: Config, notifier: Notifier) -> Rig:
+    """Open the car; a camera may appear some seconds after the boot."""
+    until = time.monotonic() + CAMERA_WAIT_S
+    while True:
+        try:
+            return open_rig(config)
+        except CameraError as error:
+            if time.monotonic() > until:
+                raise
+            notifier.status(f"waiting for the camera: {error}")
+            time.sleep(1.0)

@@ -1,0 +1,330 @@
+"""The models on a car: which drives, which drove before, and how one takes the other's place.
+
+``models/NAME-DIGEST`` are bundles, never changed once they are there. ``current`` and
+``previous`` are symbolic links to two of them, each replaced in one step. A model on
+trial is a link in the runtime folder: a power cut forgets it, and the old model drives.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tarfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from autcar import places
+from autcar.bundle import MANIFEST, Bundle, load_bundle, shipped_bundle
+from autcar.config import Config
+from autcar.errors import AutcarError, BundleError, DataNotFoundError
+
+SHIPPED = "shipped"
+_LARGEST = 500_000_000
+_FEWEST_FREE = 50_000_000
+
+
+class ShelfError(AutcarError, RuntimeError):
+    """What was asked of the models on the car cannot be done."""
+
+
+@dataclass(frozen=True)
+class Shelved:
+    """A model on the car."""
+
+    name: str
+    size: int
+    current: bool
+    previous: bool
+    on_trial: bool
+    forced: tuple[str, ...]
+    problem: str = ""
+
+
+class Shelf:
+    """The models below the car's state folder."""
+
+    def __init__(self, state: Path | None = None, running: Path | None = None) -> None:
+        self.state = state or places.state()
+        self._running = running or places.running()
+        self.folder = self.state / "models"
+
+    def active(self) -> Path:
+        """The bundle that a service starting now drives with."""
+        for link in (self._running / "trial", self.state / "current"):
+            if (link / MANIFEST).is_file():
+                return link.resolve()
+        return shipped_bundle()
+
+    def current(self) -> str:
+        """The name of the model that drives after the next boot."""
+        return _target(self.state / "current") or SHIPPED
+
+    def previous(self) -> str | None:
+        """The name of the model that drove before."""
+        return _target(self.state / "previous")
+
+    def models(self) -> list[Shelved]:
+        """Every model on the car, by name."""
+        found = []
+        trial = _target(self._running / "trial")
+        forced = {entry["model"]: tuple(entry["forced"]) for entry in self.history()}
+        for folder in sorted(self.folder.glob("[!.]*")):
+            problem = ""
+            try:
+                load_bundle(folder)
+            except AutcarError as error:
+                problem = str(error)
+            size = sum(path.stat().st_size for path in folder.iterdir())
+            name = folder.name
+            found.append(
+                Shelved(
+                    name,
+                    size,
+                    name == self.current(),
+                    name == self.previous(),
+                    name == trial,
+                    forced.get(name, ()),
+                    problem,
+                )
+            )
+        return found
+
+    def receive(self, stream: IO[bytes], config: Config) -> str:
+        """Take a bundle as a tar stream, check it, and shelve it; returns its name.
+
+        A stream that ends too soon, or a bundle that does not fit this car, leaves nothing.
+        """
+        self.sweep()
+        self._make()
+        free = shutil.disk_usage(self.folder).free
+        if free < _FEWEST_FREE:
+            raise ShelfError(
+                f"only {free / 1e6:.0f} MB are free below {self.folder}; remove a model "
+                f"(`autcar models list`) or recordings first"
+            )
+        incoming = self.folder / f".incoming.{os.getpid()}"
+        incoming.mkdir()
+        try:
+            _unpack(stream, incoming)
+            bundle = load_bundle(incoming)
+            check_runs(bundle, config)
+            name = shelf_name(bundle)
+            _sync(incoming)
+            with suppress(OSError):
+                # There already, or the rename puts it there whole.
+                incoming.rename(self.folder / name)
+            load_bundle(self.folder / name)
+            _sync_folder(self.folder)
+            return name
+        finally:
+            shutil.rmtree(incoming, ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Clear away what an interrupted upload left."""
+        for left in self.folder.glob(".incoming.*"):
+            if not _alive(left.suffix[1:]):
+                shutil.rmtree(left, ignore_errors=True)
+
+    def find(self, name: str) -> Path:
+        """The folder of the model called ``name``. Raises :class:`DataNotFoundError`."""
+        if name == SHIPPED:
+            return shipped_bundle()
+        folder = self.folder / name
+        if Path(name).name != name or name.startswith(".") or not folder.is_dir():
+            names = ", ".join(shelved.name for shelved in self.models()) or "none"
+            raise DataNotFoundError(
+                f"there is no model {name!r} on this car; there are {SHIPPED}, {names}"
+            )
+        return folder
+
+    @contextmanager
+    def trial(self, name: str) -> Iterator[None]:
+        """Let a service that starts now drive ``name``; afterwards, or after a boot, no more."""
+        link = self._running / "trial"
+        _point(link, self.find(name))
+        try:
+            yield
+        finally:
+            link.unlink(missing_ok=True)
+
+    def switch(self, name: str) -> None:
+        """Make ``name`` the model that drives from the next start on, in one step."""
+        self._make()
+        folder, before = self.find(name), self.current()
+        if name == before:
+            return
+        _point(self.state / "previous", self.find(before))
+        if name == SHIPPED:
+            (self.state / "current").unlink(missing_ok=True)
+        else:
+            _point(self.state / "current", folder)
+        _sync_folder(self.state)
+
+    def remove(self, name: str) -> None:
+        """Delete a model. Raises :class:`ShelfError` for the one that drives."""
+        folder = self.find(name)
+        if name in (self.current(), SHIPPED):
+            raise ShelfError(
+                f"{name} is what the car drives with; `autcar models use ANOTHER` first"
+            )
+        if name == self.previous():
+            (self.state / "previous").unlink(missing_ok=True)
+        gone = self.folder / f".incoming.removed-{name}"
+        folder.rename(gone)
+        shutil.rmtree(gone)
+
+    def history(self) -> list[dict[str, Any]]:
+        """What was deployed, oldest first."""
+        try:
+            lines = (self.state / "deployments.jsonl").read_text().splitlines()
+        except FileNotFoundError:
+            return []
+        entries = []
+        for line in lines:
+            with suppress(ValueError):  # a power cut may tear the last line
+                entries.append(json.loads(line))
+        return entries
+
+    def note(self, model: str, outcome: str, forced: tuple[str, ...] = (), by: str = "") -> None:
+        """Remember a deployment, and whether it was forced past which checks."""
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        entry = {"time": now, "model": model, "outcome": outcome, "forced": forced, "by": by}
+        self.state.mkdir(parents=True, exist_ok=True)
+        with open(self.state / "deployments.jsonl", "a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _make(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._running.mkdir(parents=True, exist_ok=True)
+        except PermissionError:
+            raise ShelfError(
+                f"{self.folder} is not yours to write; join its group with "
+                f"`sudo usermod -aG autcar $USER` and log in again, or deploy with --sudo"
+            ) from None
+
+
+def shelf_name(bundle: Bundle) -> str:
+    """A bundle's name on the shelf: its own and the start of its manifest's digest."""
+    plain = re.sub(r"[^A-Za-z0-9_]+", "-", bundle.manifest.name).strip("-") or "model"
+    digest = hashlib.sha256((bundle.folder / MANIFEST).read_bytes()).hexdigest()
+    return f"{plain[:40]}-{digest[:8]}"
+
+
+def check_runs(bundle: Bundle, config: Config) -> dict[str, float]:
+    """Run each variant here; ms a frame. :class:`BundleError` unless one keeps up and all fit."""
+    import numpy as np
+
+    from autcar.interpreter import Interpreter
+
+    camera = config.camera
+    bundle.check_fits(camera.width, camera.height)
+    image = np.full((camera.height, camera.width, 3), 127, np.uint8)
+    took = {}
+    for variant in bundle.manifest.variants:
+        interpreter = Interpreter(bundle.path(variant))
+        if interpreter.shape[1:3] != image.shape[:2]:
+            raise BundleError(
+                f"{variant.file} takes {interpreter.shape[2]}×{interpreter.shape[1]} images, its "
+                f"manifest says {camera.width}×{camera.height}; train or convert it again"
+            )
+        scores = interpreter.run(image)
+        if scores.shape != (len(bundle.manifest.labels),) or not np.isfinite(scores).all():
+            raise BundleError(f"{variant.file} does not answer with one score a command")
+        times = []
+        for _ in range(20):
+            began = time.perf_counter()
+            interpreter.run(image)
+            times.append((time.perf_counter() - began) * 1000)
+        took[variant.name] = round(sorted(times)[len(times) // 2], 3)
+    frame_ms = 1000 / camera.fps
+    if min(took.values()) > 0.8 * frame_ms:
+        raise BundleError(
+            f"the fastest of {took} takes more than 80 % of a frame's {frame_ms:.0f} ms on this "
+            f"car; lower [camera] fps, or train a smaller network"
+        )
+    return took
+
+
+def pack(folder: Path, to: IO[bytes]) -> None:
+    """Write a bundle as the tar stream that :meth:`Shelf.receive` takes."""
+    bundle = load_bundle(folder)
+    names = [MANIFEST, "card.md", *(variant.file for variant in bundle.manifest.variants)]
+    with tarfile.open(fileobj=to, mode="w|") as tar:
+        for name in names:
+            if (folder / name).is_file():
+                tar.add(folder / name, name, recursive=False)
+
+
+def as_dict(shelved: Shelved) -> dict[str, Any]:
+    """A model on the car, JSON-able."""
+    return asdict(shelved)
+
+
+def _unpack(stream: IO[bytes], folder: Path) -> None:
+    total = 0
+    ended = False
+    try:
+        with tarfile.open(fileobj=stream, mode="r|") as tar:
+            for member in tar:
+                total += member.size
+                plain = member.isfile() and Path(member.name).name == member.name
+                if not plain or member.name.startswith(".") or total > _LARGEST:
+                    raise BundleError(f"the stream holds {member.name!r}, which is no bundle's")
+                source = tar.extractfile(member)
+                assert source is not None
+                with open(folder / member.name, "wb") as file:
+                    shutil.copyfileobj(source, file)
+            ended = True
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise BundleError(f"the upload broke off ({error}); deploy again") from error
+    if not ended or not (folder / MANIFEST).is_file():
+        raise BundleError("the upload broke off; deploy again")
+
+
+def _target(link: Path) -> str | None:
+    try:
+        target = link.readlink()
+    except OSError:
+        return None
+    if target == shipped_bundle():
+        return SHIPPED
+    return target.name
+
+
+def _point(link: Path, target: Path) -> None:
+    """Make ``link`` point to ``target`` in one step, and for good."""
+    link.parent.mkdir(parents=True, exist_ok=True)
+    new = link.with_name(f".{link.name}.{os.getpid()}")
+    new.unlink(missing_ok=True)
+    new.symlink_to(target)
+    new.replace(link)
+    _sync_folder(link.parent)
+
+
+def _sync(folder: Path) -> None:
+    for path in folder.iterdir():
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _alive(pid: str) -> bool:
+    return pid.isdigit() and Path("/proc", pid).exists()
