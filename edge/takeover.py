@@ -76,9 +76,10 @@ class Takeover(Helm):
     def hand_back(self) -> None:
         """Let the pilot drive from the next fresh frame on.
 
-        Raises :class:`HelmError` while a person drives.
+        Raises :class:`HelmError` while a person drives. Leases of before are void.
         """
         with self._lock:
             if self._driver is not None:
                 raise HelmError(f"{self._driver} drives; let go of the wheel first")
+            self._lease += 1
             self._loop.arm()

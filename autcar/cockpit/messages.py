@@ -59,6 +59,7 @@ FIELDS: Mapping[str, Mapping[str, Any]] = {
     "beat": {"lease": _number, "number": _number, "command": _command, "echo": _number},
     "release": {"lease": _number},
     "stop": {},
+    "hand_back": {},
     # looking
     "view": {"on": _flag},
     "drawn": {"sequence": _number},

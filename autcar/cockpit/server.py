@@ -78,6 +78,13 @@ class Recording(Protocol):
     def status(self) -> Any: ...  # noqa: D102
 
 
+class Piloting(Protocol):
+    """What the page shows and asks of a pilot that drives; see :mod:`edge.cockpit`."""
+
+    def status(self) -> dict[str, Any]: ...  # noqa: D102
+    def hand_back(self) -> None: ...  # noqa: D102
+
+
 @dataclass(eq=False)
 class _Viewer:
     """One open page: what it was sent, and its hold on the helm.
@@ -103,8 +110,8 @@ class Cockpit:
     """Serves the cockpit of one car. :meth:`start` it, and :meth:`close` it.
 
     ``car`` is its name. Without a ``recorder`` the page only drives; ``recordings`` is the
-    folder whose sessions it shows. Raises :class:`ConfigError` for an address, port or
-    certificate that cannot be used.
+    folder whose sessions it shows, ``pilot`` who drives while no person does. Raises
+    :class:`ConfigError` for an address, port or certificate that cannot be used.
     """
 
     def __init__(
@@ -116,12 +123,14 @@ class Cockpit:
         *,
         recorder: Recording | None = None,
         recordings: str | Path | None = None,
+        pilot: Piloting | None = None,
     ) -> None:
         self._car = car
         self._helm = helm
         self._feed = feed
         self._settings = settings or CockpitSection()
         self._recorder = recorder
+        self._pilot = pilot
         self._library = None if recordings is None else Library(recordings)
         self._names = Names(self._settings.listen, self._settings.hosts)
         self.pairing = (
@@ -411,6 +420,10 @@ class Cockpit:
             case "take":
                 viewer.lease = self._helm.take(viewer.name)
                 await viewer.socket.send_json({"lease": viewer.lease})
+            case "hand_back":
+                if self._pilot is None:
+                    raise DataError("no pilot drives here; start one with `autcar drive`")
+                self._pilot.hand_back()
             case "release":
                 if order["lease"] == viewer.lease:
                     self._helm.release(order["lease"])
@@ -531,6 +544,7 @@ class Cockpit:
                 "latency_ms": None if self._latency_ms is None else round(self._latency_ms),
             },
             "record": asdict(self._recorder.status()) if self._recorder else None,
+            "pilot": self._pilot.status() if self._pilot else None,
             "health": self._health,
             "viewers": len(self._viewers),
         }

@@ -242,6 +242,19 @@ function take() {
   send({ do: "take" });
 }
 
+// Where a pilot drives, whoever steers drives at once; only a request hands back.
+function takeOver() {
+  if (!car.status?.pilot || car.lease !== null || car.status.driver || wanted() === "stop") return false;
+  send({ do: "take" });
+  return true;
+}
+
+function handBack() {
+  if (!car.status?.pilot) return;
+  release();
+  send({ do: "hand_back" });
+}
+
 setInterval(() => {
   if (car.lease === null) return;
   if (performance.now() - Math.max(car.drawnAt, car.statusAt - STALE_MS) > STALE_MS) {
@@ -261,7 +274,7 @@ addEventListener("pagehide", release);
 
 const SHORTCUTS = {
   Enter: take, KeyR: toggleRecord, KeyF: () => send({ do: "finish" }), Backspace: discard, KeyU: undo,
-  KeyG: () => send({ do: "save", seconds: SAVE_S }), KeyL: turnTheme,
+  KeyG: () => send({ do: "save", seconds: SAVE_S }), KeyL: turnTheme, KeyH: handBack,
 };
 
 addEventListener("keydown", (event) => {
@@ -276,7 +289,7 @@ addEventListener("keydown", (event) => {
   if ($("help").open || $("cockpit").hidden) return;
   if (KEYS[event.code]) {
     event.preventDefault();
-    if (!event.repeat) { held.add(event.code); changed(); }
+    if (!event.repeat) { held.add(event.code); takeOver(); changed(); }
   } else if (SHORTCUTS[event.code] && !event.repeat) {
     if (event.code === "Enter" && event.target.matches("button:not(#take)")) return;
     event.preventDefault();
@@ -307,7 +320,7 @@ for (const command of COMMANDS.slice(0, -1)) {
 
 function press(label) {
   pressed = label;
-  if (label && car.lease === null) toast("take the wheel first (Enter)");
+  if (label && car.lease === null && !takeOver()) toast("take the wheel first (Enter)");
   changed();
 }
 
@@ -345,6 +358,7 @@ function readGamepad() {
     const back = ahead < 0, far = Math.abs(side);
     if (far < .2) steered = back ? "move_medium_backwards" : ahead > .85 ? "move_fast_forward" : "move_medium_forward";
     else steered = `${side < 0 ? "left" : "right"}_${far > .65 ? "medium" : "light"}_${back ? "backwards" : "forward"}`;
+    takeOver();
   }
   changed();
   requestAnimationFrame(readGamepad);
@@ -364,6 +378,7 @@ function discard() { send({ do: "discard", seconds: DISCARD_S }); }
 function undo() { send({ do: "undo" }); }
 
 $("take").onclick = take;
+$("hand-back").onclick = handBack;
 $("stop").onclick = stop;
 $("record-toggle").onclick = toggleRecord;
 $("finish").onclick = SHORTCUTS.KeyF;
@@ -375,13 +390,15 @@ $("help-open").onclick = () => $("help").showModal();
 for (const button of document.querySelectorAll("[data-close]")) button.onclick = () => button.closest("dialog").close();
 for (const button of document.querySelectorAll("[data-stop]")) button.onclick = stop;
 
-const bars = new Map(COMMANDS.map((command) => {
+const barsIn = (place) => new Map(COMMANDS.map((command) => {
   const fill = make("i"), count = make("b", { textContent: "0", className: "none" });
   const row = make("div", { role: "listitem" }, arrow(command), make("span", { textContent: command.name }), make("span", { className: "track" }, fill), count);
   row.style.setProperty("--hue", command.hue);
-  $("bars").append(row);
+  place.append(row);
   return [command.label, { row, fill, count }];
 }));
+const bars = barsIn($("bars")), thoughts = barsIn($("scores"));
+const CLASSES = COMMANDS.map((command) => command.label).sort(); // the class is the place in this order
 
 // ---------------------------------------------------------------- showing
 
@@ -392,8 +409,9 @@ function render() {
   const status = car.status, mine = car.lease !== null;
   const alive = car.socket && status;
   const link = $("link");
-  link.dataset.state = !alive ? "off" : mine ? "drive" : status.driver ? "other" : "rest";
-  text(link, !alive ? "no link" : mine ? "you drive" : status.driver ? `${status.driver} drives` : "at rest");
+  const piloted = status?.pilot?.driving && !status.driver;
+  link.dataset.state = !alive ? "off" : mine ? "drive" : status.driver || piloted ? "other" : "rest";
+  text(link, !alive ? "no link" : mine ? "you drive" : status.driver ? `${status.driver} drives` : piloted ? "the pilot drives" : "at rest");
   if (!status) return;
   const { camera, record, health } = status;
   const stale = !alive || camera.age_ms === null || camera.age_ms > STALE_MS;
@@ -401,15 +419,37 @@ function render() {
   text($("rate"), stale ? "no picture" : `${camera.fps.toFixed(0)} fps${camera.latency_ms === null ? "" : ` · ${camera.latency_ms} ms`}`);
   $("take").toggleAttribute("data-mine", mine);
   $("take").disabled = !alive || (!mine && !!status.driver);
-  text($("take").firstElementChild, mine ? "Let go" : status.driver ? `${status.driver} drives` : "Take the wheel");
-  text($("rest"), mine || status.driver ? "" : !alive ? "The link to the car is lost" : status.reason === "not armed" ? "At rest. Take the wheel to drive." : `Stopped: ${status.reason}`);
+  text($("take").firstElementChild, mine ? "Let go" : status.driver ? `${status.driver} drives` : piloted ? "Take over" : "Take the wheel");
+  text($("rest"), mine || status.driver || piloted ? "" : !alive ? "The link to the car is lost" : status.pilot?.reason ? `At rest: ${status.pilot.reason}` : status.reason === "not armed" ? "At rest. Take the wheel to drive." : `Stopped: ${status.reason}`);
   showCommand();
   renderVitals(camera, record, health, status.viewers);
+  renderPilot(status.pilot, mine || !!status.driver);
   renderRecord(record, mine || !status.driver || !status.driver.startsWith("browser"));
 }
 
+function renderPilot(pilot, person) {
+  $("pilot").hidden = !pilot;
+  if (!pilot) return;
+  text($("pilot-name"), pilot.name);
+  $("pilot-reason").hidden = !pilot.reason || person;
+  text($("pilot-reason"), pilot.reason ? `At rest: ${pilot.reason}` : "");
+  $("hand-back").disabled = pilot.driving || (person && car.lease === null);
+  const percent = (share) => `${Math.round(100 * share)} %`;
+  figures($("pilot-figures"), [
+    ["sure", pilot.driving ? percent(pilot.confidence) : "–"], ["frame age", `${pilot.age_ms ?? "–"} ms`],
+    ["thinks for", `${pilot.pilot_ms ?? "–"} ms`], ["frames/s", `${pilot.rate ?? "–"}`],
+  ]);
+  CLASSES.forEach((label, index) => {
+    const bar = thoughts.get(label), score = pilot.scores?.[index] ?? 0;
+    bar.row.toggleAttribute("data-on", pilot.driving && label === pilot.command);
+    text(bar.count, percent(score));
+    bar.count.classList.toggle("none", score < .005);
+    bar.fill.style.transform = `scaleX(${Math.min(1, score)})`;
+  });
+}
+
 function showCommand() {
-  const mine = car.lease !== null, label = mine ? wanted() : car.status?.command ?? null;
+  const mine = car.lease !== null, label = mine ? wanted() : car.status?.command ?? (car.status?.pilot?.driving ? car.status.pilot.command : null);
   $("pad").toggleAttribute("data-idle", !mine);
   for (const button of $("pad").children) button.toggleAttribute("data-on", button.dataset.command === (mine || pressed ? wanted() : label));
   for (const [name, bar] of bars) bar.row.toggleAttribute("data-on", name === label);
@@ -457,7 +497,7 @@ function renderRecord(record, may) {
   const dropped = Object.values(record.dropped).reduce((sum, count) => sum + count, 0);
   const why = Object.entries(record.dropped).map(([reason, count]) => `${count} × ${reason}`).join(", ");
   const idle = on && record.state === "recording" && !car.status.driver;
-  figures([["time", clock(record.seconds)], ["frames", `${record.frames}`], ["discarded", `${record.discarded}`], ["dropped", `${dropped}`, why, dropped > 0]]);
+  figures($("figures"), [["time", clock(record.seconds)], ["frames", `${record.frames}`], ["discarded", `${record.discarded}`], ["dropped", `${dropped}`, why, dropped > 0]]);
   if (idle && !record.note) { $("note").hidden = false; text($("note"), "Nobody drives, so no frames are taken."); }
   const most = Math.max(1, ...Object.values(record.counts));
   for (const [label, bar] of bars) {
@@ -468,8 +508,7 @@ function renderRecord(record, may) {
   }
 }
 
-function figures(items) {
-  const list = $("figures");
+function figures(list, items) {
   if (list.children.length !== items.length) list.replaceChildren(...items.map(() => make("div", {}, make("dt"), make("dd"))));
   items.forEach(([name, value, title = "", bad = false], index) => {
     const cell = list.children[index];

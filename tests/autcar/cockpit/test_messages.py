@@ -13,6 +13,7 @@ GOOD = {
     "beat": {"lease": 1, "number": 2, "command": "move_fast_forward", "echo": 3},
     "release": {"lease": 1},
     "stop": {},
+    "hand_back": {},
     "view": {"on": True},
     "drawn": {"sequence": 4},
     "record": {},
