@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from autcar.config import Config, load_config
+from autcar.errors import RuntimeMissingError
 from autcar.rig import open_rig
 from capture.daemon import Daemon
 from capture.recorder import Recorder
@@ -63,8 +64,13 @@ def open_inputs(
     """Open what was asked for until ``inputs`` ends; returns the cockpit's URL, if it has one."""
     url = None
     if not arguments.no_cockpit and arguments.script is None:
-        from autcar.cockpit.server import Cockpit
-
+        try:
+            from autcar.cockpit.server import Cockpit
+        except ImportError as error:
+            raise RuntimeMissingError(
+                f"the cockpit needs {error.name}; install it with `pip install 'autcar[car]'`, "
+                f"or drive from this terminal: autcar record --keyboard --no-cockpit"
+            ) from error
         cockpit = Cockpit(
             config.car.name,
             daemon.helm,

@@ -224,7 +224,7 @@ def test_two_browsers_one_drives_either_stops(car, page, tmp_path):
             assert car.seconds_to_rest() < 0.2
             time.sleep(0.5)
             assert car.rests, "latched, though the key is still held"
-        wait_for(lambda: "stop pressed" in shown(page, "rest"))
+        wait_for(lambda: "STOP was pressed" in shown(page, "rest"))
         other.execute_script("document.getElementById('take').click()")
         wait_for(lambda: shown(other, "link") == "you drive")
         point = other.execute_script(
@@ -283,6 +283,36 @@ def test_a_stalled_server_stops_the_car_and_the_page_says_so(car, page):
     key(page, "keyUp", "KeyW")
     wait_for(lambda: status(page).get("driver") is None)
     take(page, car)
+
+
+GAMEPAD = """
+window.pad = {id: "test pad", axes: [0, 0],
+  buttons: Array.from({length: 17}, () => ({pressed: false, value: 0}))};
+window.push = (index, value) => pad.buttons[index] = {pressed: value > 0, value};
+navigator.getGamepads = () => [null, window.pad];
+const event = new Event("gamepadconnected");
+event.gamepad = window.pad;
+dispatchEvent(event);
+"""
+
+
+def test_a_gamepad_drives_in_the_browser(car, page):
+    page.execute_script(GAMEPAD)
+    page.execute_script("push(0, 1)")
+    wait_for(lambda: shown(page, "link") == "you drive")
+    for script, speeds in (
+        ("push(7, .5)", (0.7, 0.7)),
+        ("push(7, 1)", (1.0, 1.0)),
+        ("pad.axes[0] = -.9", (0.14, 0.7)),
+        ("pad.axes[0] = .4", (0.7, 0.35)),
+        ("push(7, 0)", (0.0, 0.0)),
+        ("push(13, 1)", (-0.7, -0.35)),
+    ):
+        page.execute_script(script)
+        wait_for(lambda speeds=speeds: car.speeds == pytest.approx(speeds), what=script)
+    page.execute_script("push(1, 1)")
+    assert car.seconds_to_rest() < 0.3
+    wait_for(lambda: shown(page, "rest") == "STOP was pressed")
 
 
 def test_the_right_code_pairs_and_a_wrong_one_does_not(car, tmp_path):

@@ -340,19 +340,21 @@ $("pad").oncontextmenu = (event) => event.preventDefault();
 
 // ---------------------------------------------------------------- the gamepad
 
-let buttonsBefore = [];
+let buttonsBefore = [], reading = false;
 
 function readGamepad() {
   const gamepad = [...navigator.getGamepads()].find(Boolean);
+  reading = !!gamepad;
   if (!gamepad) { steered = null; return changed(); }
   const down = gamepad.buttons.map((button) => button.pressed);
+  const push = (trigger, cross) => gamepad.buttons[trigger]?.value || Number(down[cross] ?? 0);
   const once = (index) => down[index] && !buttonsBefore[index];
   if (once(1)) stop();
   if (once(0)) take();
   if (once(9)) toggleRecord();
   buttonsBefore = down;
-  const side = Math.abs(gamepad.axes[0]) > .2 ? gamepad.axes[0] : down[15] - down[14];
-  const ahead = (gamepad.buttons[7]?.value || down[12] || 0) - (gamepad.buttons[6]?.value || down[13] || 0);
+  const side = Math.abs(gamepad.axes[0]) > .2 ? gamepad.axes[0] : push(15, 15) - push(14, 14);
+  const ahead = push(7, 12) - push(6, 13);
   steered = null;
   if (Math.abs(ahead) > .1) {
     const back = ahead < 0, far = Math.abs(side);
@@ -365,7 +367,7 @@ function readGamepad() {
 }
 addEventListener("gamepadconnected", (event) => {
   toast(`gamepad: ${event.gamepad.id.slice(0, 40)}`);
-  requestAnimationFrame(readGamepad);
+  if (!reading) requestAnimationFrame(readGamepad);
 });
 addEventListener("gamepaddisconnected", release);
 
@@ -420,7 +422,7 @@ function render() {
   $("take").toggleAttribute("data-mine", mine);
   $("take").disabled = !alive || (!mine && !!status.driver);
   text($("take").firstElementChild, mine ? "Let go" : status.driver ? `${status.driver} drives` : piloted ? "Take over" : "Take the wheel");
-  text($("rest"), mine || status.driver || piloted ? "" : !alive ? "The link to the car is lost" : status.pilot?.reason ? `At rest: ${status.pilot.reason}` : status.reason === "not armed" ? "At rest. Take the wheel to drive." : `Stopped: ${status.reason}`);
+  text($("rest"), mine || status.driver || piloted ? "" : !alive ? "The link to the car is lost" : status.pilot?.reason ? `At rest: ${status.pilot.reason}` : REASONS[status.reason] ?? `Stopped: ${status.reason}`);
   showCommand();
   renderVitals(camera, record, health, status.viewers);
   renderPilot(status.pilot, mine || !!status.driver);
@@ -448,6 +450,8 @@ function renderPilot(pilot, person) {
   });
 }
 
+const REASONS = { "not armed": "At rest. Take the wheel to drive.", "stop pressed": "STOP was pressed" };
+
 function showCommand() {
   const mine = car.lease !== null, label = mine ? wanted() : car.status?.command ?? (car.status?.pilot?.driving ? car.status.pilot.command : null);
   $("pad").toggleAttribute("data-idle", !mine);
@@ -463,7 +467,7 @@ function renderVitals(camera, record, health, viewers) {
   if (health.temperature_c !== undefined) items.push([`${health.temperature_c.toFixed(0)} °C`, health.temperature_c > 80, ""]);
   if (health.battery_percent !== undefined) items.push([`${health.battery_percent} %`, health.battery_percent < 15, ""]);
   if (health.under_voltage) items.push(["under-voltage: charge the battery", true, ""]);
-  if (camera.missed) items.push([`${camera.missed} frames missed`, false, "extra"]);
+  if (camera.missed) items.push([`${camera.missed} frame${camera.missed === 1 ? "" : "s"} missed`, false, "extra"]);
   if (viewers > 1) items.push([`${viewers} pages open`, false, "extra"]);
   const list = $("vitals");
   while (list.children.length < items.length) list.append(make("li"));

@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import shutil
+import socket
 import struct
+import subprocess
 import threading
 import time
 from contextlib import suppress
@@ -462,3 +465,86 @@ def test_the_address_holds_the_code_where_no_server_sees_it(locked):
     assert locked.cockpit.url.endswith(f"/#{locked.cockpit.pairing.code}")
     exposed = Cockpit("x", locked.helm, locked.feed, CockpitSection(listen="0.0.0.0"))
     assert exposed.pairing is not None
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    data=st.one_of(
+        st.binary(max_size=300),
+        st.builds(
+            lambda method, path, lines: f"{method} {path} HTTP/1.1\r\n{lines}\r\n\r\n".encode(),
+            st.sampled_from(["GET", "POST", "HEAD", "OPTIONS", "CONNECT", "X" * 9000, ""]),
+            st.sampled_from(
+                ["/", "/socket", "/../../etc/passwd", "//evil", "/sessions/..%2f", "*"]
+            )
+            | st.text(max_size=40),
+            st.sampled_from(
+                [
+                    "Host: localhost:1",
+                    "Host: a\r\nHost: b",
+                    "Content-Length: -1",
+                    "Content-Length: 99999999999",
+                    "Transfer-Encoding: chunked\r\nContent-Length: 3",
+                    "Upgrade: websocket\r\nConnection: upgrade",
+                    "Cookie: autcar=" + "x" * 5000,
+                ]
+            ),
+        ),
+    )
+)
+def test_no_bytes_break_the_server(car, data):
+    with socket.create_connection(("127.0.0.1", car.cockpit.port)) as link:
+        link.settimeout(2)
+        with suppress(OSError):
+            link.sendall(data)
+            link.shutdown(socket.SHUT_WR)
+            answer = link.recv(300)
+            assert b"200 OK" not in answer
+            assert b"101 Switching" not in answer
+            assert b"root:" not in answer
+    assert car.thread.is_alive()
+    assert not car.motors.moved
+    assert get(car, "/hello")[0] == 200
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
+def test_with_a_certificate_all_is_https(car, tmp_path):
+    certificate, key = str(tmp_path / "c.pem"), str(tmp_path / "k.pem")
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-subj",
+        "/CN=localhost",
+    ]
+    subprocess.run(
+        [*command, "-out", certificate, "-keyout", key], check=True, capture_output=True
+    )
+    options = {"port": 0, "certificate": certificate, "key": key, "pair": True}
+    cockpit = Cockpit("x", car.helm, car.feed, CockpitSection(**options))
+    url = cockpit.start().partition("#")[0]
+    assert url.startswith("https://localhost:")
+
+    async def scenario():
+        async with aiohttp.ClientSession() as session:
+            code = {"code": cockpit.pairing.code}
+            wrong = {"Origin": url.replace("https", "http").rstrip("/")}
+            right = {"Origin": url.rstrip("/")}
+            address = f"{url}pair"
+            async with session.post(address, json=code, headers=wrong, ssl=False) as answer:
+                assert answer.status == 403
+            async with session.post(address, json=code, headers=right, ssl=False) as answer:
+                assert answer.status == 200
+                assert "Secure" in answer.headers["Set-Cookie"]
+
+    try:
+        asyncio.run(scenario())
+    finally:
+        cockpit.close()
