@@ -28,11 +28,15 @@ class Frame:
 
 
 class Camera(ABC):
-    """A source of frames. Use it as a context manager, or call :meth:`close`."""
+    """A source of frames. Use it as a context manager, or call :meth:`close`.
+
+    ``live`` is False for what was recorded before: that has an end.
+    """
 
     width: int
     height: int
     fps: float
+    live: bool = True
 
     @abstractmethod
     def read(self, timeout_s: float = 1.0) -> Frame:
