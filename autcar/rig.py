@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from autcar.config import Config
 from autcar.errors import ConfigError
+from autcar.motors import DRIVERS
 from autcar.wheels import DirectWheels, GuardedWheels, Wheels
 
 if TYPE_CHECKING:
@@ -59,11 +60,7 @@ def open_rig(config: Config, *, realtime: bool = True) -> Rig:
             f"{config.camera.driver!r} and [motors] driver {config.motors.driver!r}"
         )
     if not simulated:
-        raise ConfigError(
-            f"[camera] driver {config.camera.driver!r} with [motors] driver "
-            f"{config.motors.driver!r}: this version drives the simulated car only; "
-            f"set both to 'simulator'"
-        )
+        return _open_real(config)
     return _open_realtime(config) if realtime else _open_lockstep(config)
 
 
@@ -84,6 +81,30 @@ def _open_realtime(config: Config) -> Rig:
         stack.callback(camera.close)
         wheels.ready()
         return Rig(camera, wheels, time.monotonic_ns, world, stack.pop_all())
+
+
+def _open_real(config: Config) -> Rig:
+    """A real car, or one half of it with simulated motors, to try a camera out."""
+    if config.camera.driver == "simulator":
+        raise ConfigError(
+            f"the simulated camera sees only the simulated car, and [motors] driver is "
+            f"{config.motors.driver!r}; set [camera] driver to picamera2 or opencv"
+        )
+    options = dict(config.motors.options)
+    # Asked here as well, for the sake of its message: a name that is not known.
+    DRIVERS.find(config.motors.driver)
+    with ExitStack() as stack:
+        if config.motors.driver == "simulator":
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="autcar-"))
+            options["wires"] = config.simulator.wires or str(Path(folder) / "wires")
+        wheels = GuardedWheels({"driver": config.motors.driver, **options}, wait=False)
+        stack.callback(wheels.close)
+        from autcar.cameras import open_camera
+
+        camera = open_camera(config.camera)
+        stack.callback(camera.close)
+        wheels.ready()
+        return Rig(camera, wheels, time.monotonic_ns, None, stack.pop_all())
 
 
 def _open_lockstep(config: Config) -> Rig:

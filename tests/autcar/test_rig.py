@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from autcar.config import CameraSection, Config, SimulatorSection
-from autcar.errors import ConfigError, MotorError
+from autcar.config import CameraSection, Config, MotorsSection, SimulatorSection
+from autcar.errors import CameraError, ConfigError, MotorError
 from autcar.rig import open_rig
 from autcar.simulator.wires import Wires
 
@@ -55,3 +55,34 @@ def test_wires_that_cannot_be_made(tmp_path):
     bad = SimulatorSection(wires=str(tmp_path / "no" / "folder" / "wires"))
     with pytest.raises(MotorError):
         open_rig(replace(Config(), simulator=bad))
+
+
+def test_a_recording_seen_by_a_car_with_simulated_motors(make_session, tmp_path):
+    path = tmp_path / "wires"
+    options = {"session": str(make_session())}
+    config = Config(
+        camera=CameraSection("replay", 64, 48, 50.0, options=options),
+        simulator=SimulatorSection(wires=str(path)),
+    )
+    with open_rig(config) as rig, Wires(path) as wires:
+        assert rig.world is None
+        frame = rig.camera.read()
+        rig.wheels.arm()
+        rig.wheels.drive(0.5, 0.25, frame.time_ns, rig.clock() + 900 * MS)
+        time.sleep(0.1)
+        assert wires.read()[:2] == (0.5, 0.25)
+    with Wires(path) as wires:
+        assert wires.read()[:2] == (0, 0)
+
+
+def test_halves_that_do_not_fit():
+    with pytest.raises(ConfigError, match="sees only the simulated car"):
+        open_rig(Config(motors=MotorsSection("stepper")))
+    with pytest.raises(ConfigError, match="did you mean 'stepper'"):
+        open_rig(Config(camera=CameraSection("replay"), motors=MotorsSection("steper")))
+
+
+def test_a_camera_that_is_missing_leaves_nothing_open(tmp_path):
+    config = Config(camera=CameraSection("replay", options={"session": str(tmp_path / "no")}))
+    with pytest.raises(CameraError):
+        open_rig(config)
