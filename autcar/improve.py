@@ -33,7 +33,6 @@ PLAN, RESULTS = "plan.json", "improve.json"
 
 _TRAINING_SEEDS, _UNSEEN_SEEDS = 20_000, 90_000
 _KEEP_AGREED = 8
-_SKIPPED_M = 0.5
 _BACK_M, _BACK_RAD, _BACK_S = 0.05, 0.2, 6.0
 _STANDING_S, _STANDING_M = 3.0, 0.05
 _HELPED_STANDING_S, _HELPED_S = 1.0, 1.0
@@ -65,10 +64,10 @@ def add_verbs(verbs: Any) -> None:
     add("--rounds", type=int, default=4, help="rounds of corrections after the first (4)")
     add("--difficulty", type=float, default=1.0, help="of the tracks, 0 easy … 1 hard (1)")
     add("--frames", type=int, default=1500, help="that the expert shows at first (1500)")
-    add("--corrections", type=int, default=1500, help="frames gathered a round (1500)")
-    add("--epochs", type=int, default=8, help="at first; then three quarters of it a round (8)")
-    add("--tracks", type=int, default=16, help="unseen tracks that are driven to measure (16)")
-    add("--seconds", type=float, default=60.0, help="simulated, on each of them (60)")
+    add("--corrections", type=int, default=2000, help="frames gathered a round (2000)")
+    add("--epochs", type=int, default=8, help="of training in each round (8)")
+    add("--tracks", type=int, default=32, help="unseen tracks that are driven to measure (32)")
+    add("--seconds", type=float, default=30.0, help="simulated, at most, on each of them (30)")
     add("--seed", type=int, default=0, help="the same gives the same rounds (0)")
     add("--json", action="store_true", help="end with one line of JSON")
     parser.set_defaults(run=_improve)
@@ -94,8 +93,8 @@ class Plan:
 class Measure:
     """How a pilot drove the unseen tracks: simulated seconds, metres along the lane.
 
-    A failure is leaving the track, standing for three seconds, or a stop by the gate;
-    the car is then put back on the lane, half a metre further on, which counts for nothing.
+    A track is driven until its first failure, or for its whole time: leaving it, standing
+    for three seconds, or a stop by the gate. So no single track counts for more than one.
     """
 
     seconds: float
@@ -216,7 +215,7 @@ def _round(
         output=here / "bundle",
         width=plan.width,
         height=plan.height,
-        schedule=Schedule(epochs=plan.epochs if number == 0 else max(3, plan.epochs * 3 // 4)),
+        schedule=Schedule(epochs=plan.epochs),
         augment="strong",
         validation=0.1,
         test=0.1,
@@ -232,7 +231,6 @@ def _round(
         "takeovers": takeovers,
         "accuracy": round(result.evaluation.accuracy, 4),
         **asdict(measure),
-        "metres": round(measure.metres, 2),
         "failures": measure.failures,
         "metres_between": round(measure.metres_between, 2),
         "gather_s": round(gathered - began, 1),
@@ -272,7 +270,7 @@ def _correct(
     frames = takeovers = track = 0
     while frames < plan.corrections:
         seed = _TRAINING_SEEDS + 500_000 + (plan.seed * 100 + number) * 1000 + track
-        wanted = min(plan.corrections - frames, max(plan.corrections // 12, 50))
+        wanted = min(plan.corrections - frames, max(plan.corrections // 20, 50))
         found = gather_corrections(config, pilot, recordings, seed, wanted)
         frames, takeovers, track = frames + found[0], takeovers + found[1], track + 1
         progress.step("gathering corrections", frames, plan.corrections)
@@ -393,30 +391,28 @@ def measure_pilot(
     config: Config, plan: Plan, pilot: Pilot, progress: Progress | None = None
 ) -> Measure:
     """Drive ``plan.tracks`` unseen tracks for ``plan.seconds`` each, through the gate."""
-    metres = 0.0
+    seconds = metres = 0.0
     kinds: Counter[str] = Counter()
-    clean = 0
     for number in range(plan.tracks):
         seed = _UNSEEN_SEEDS + plan.seed * 1000 + number
-        driven, failures = _drive(config, pilot, seed, plan.seconds)
-        metres += driven
-        kinds += failures
-        clean += not failures
+        driven_s, driven_m, failure = _drive(config, pilot, seed, plan.seconds)
+        seconds, metres = seconds + driven_s, metres + driven_m
+        kinds[failure] += 1
         if progress:
             progress.step("driving unseen tracks", number + 1, plan.tracks)
     return Measure(
-        plan.seconds * plan.tracks,
-        metres,
+        round(seconds, 2),
+        round(metres, 2),
         kinds["left track"],
         kinds["stood"],
         kinds["stopped"],
-        clean,
+        kinds[""],
         plan.tracks,
     )
 
 
-def _drive(config: Config, pilot: Pilot, seed: int, seconds: float) -> tuple[float, Counter[str]]:
-    """Metres along the lane of one track, and the failures by kind."""
+def _drive(config: Config, pilot: Pilot, seed: int, seconds: float) -> tuple[float, float, str]:
+    """Seconds and metres along the lane until the first failure, and its kind or nothing."""
     from autcar.cameras.base import Frame
     from autcar.safety import Gate
     from autcar.sight import look
@@ -424,25 +420,25 @@ def _drive(config: Config, pilot: Pilot, seed: int, seconds: float) -> tuple[flo
 
     world = _varied_world(config, seed)
     score, gate, progress = Score(world), Gate(config.safety), _Progress(world)
-    failures: Counter[str] = Counter()
+    gate.arm(world.time_ns, world.time_ns)
+    failure = ""
     for number in range(round(seconds * config.camera.fps)):
         now_ns = world.time_ns
         frame = Frame(world.render(), number, now_ns)
-        if not gate.armed:
-            gate.arm(now_ns, now_ns)
         verdict = gate.decide(now_ns, look(frame), pilot.scores(frame))
         world.set_wheels(verdict.left, verdict.right)
         world.step(1 / config.camera.fps)
         score.update()
         progress.update()
-        stood = progress.standing_s > _STANDING_S
-        if not (verdict.reason or stood or world.off_track):
-            continue
-        failures["left track" if world.off_track else "stood" if stood else "stopped"] += 1
-        world.place(world.lane[0] + _SKIPPED_M)
-        progress = _Progress(world)
-        score.restart()
-    return score.distance, failures
+        if world.off_track:
+            failure = "left track"
+        elif verdict.reason is not None:
+            failure = "stopped"
+        elif progress.standing_s > _STANDING_S:
+            failure = "stood"
+        if failure:
+            break
+    return score.seconds, score.distance, failure
 
 
 def _row(found: dict[str, Any]) -> str:
