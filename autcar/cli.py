@@ -45,6 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser with all verbs."""
     import autcar.data
     import autcar.demo
+    import autcar.doctor
     import autcar.improve
     import autcar.service
     import autcar.tools
@@ -68,6 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
         trainer.cli,
         edge.cli,
         autcar.improve,
+        autcar.doctor,
         autcar.service,
         autcar.tools,
     ):

@@ -231,4 +231,4 @@ def template(config: Config | None = None) -> str:
 
 def _line_of(known: dataclasses.Field[Any], value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
-    return f"{f'{known.name} = {text}':<28}# {known.metadata.get('help', '')}".rstrip(" #")
+    return f"{f'{known.name} = {text}':<27} # {known.metadata.get('help', '')}".rstrip(" #")

@@ -1,4 +1,4 @@
-"""The small verbs: ``config``, ``sim``, ``bench`` and ``doctor``."""
+"""The small verbs: ``config``, ``sim`` and ``bench``."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ import json
 import platform
 import sys
 import time
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 
 def add_verbs(verbs: Any) -> None:
-    """Add ``config``, ``sim``, ``bench`` and ``doctor``."""
+    """Add ``config``, ``sim`` and ``bench``."""
     config = _verb(
         verbs,
         "config",
         "print a commented car.toml",
         "examples:\n  autcar config > car.toml\n"
+        "  autcar config --camera picamera2 --motors stepper > car.toml\n"
         "  autcar config --config car.toml   check and complete one",
     )
     config.add_argument("--config", metavar="FILE", help="complete this car.toml")
+    config.add_argument("--camera", metavar="NAME", help="with this camera driver's settings")
+    config.add_argument("--motors", metavar="NAME", help="with this motor driver's settings")
     config.set_defaults(run=_config)
 
     sim = _verb(
@@ -49,15 +51,6 @@ def add_verbs(verbs: Any) -> None:
     bench.add_argument("--json", action="store_true", help="end with one line of JSON")
     bench.set_defaults(run=_bench)
 
-    doctor = _verb(
-        verbs,
-        "doctor",
-        "check this machine: Python, packages, interpreter, bundle",
-        "examples:\n  autcar doctor\n  autcar doctor --json",
-    )
-    doctor.add_argument("--json", action="store_true", help="one line of JSON instead of a list")
-    doctor.set_defaults(run=_doctor)
-
 
 def _verb(verbs: Any, name: str, text: str, examples: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = verbs.add_parser(
@@ -71,9 +64,15 @@ def _verb(verbs: Any, name: str, text: str, examples: str) -> argparse.ArgumentP
 
 
 def _config(arguments: argparse.Namespace) -> int:
-    from autcar.config import Config, load_config, template
+    from dataclasses import replace
+
+    from autcar.config import CameraSection, Config, MotorsSection, load_config, template
 
     config = load_config(arguments.config) if arguments.config else Config()
+    if arguments.camera:
+        config = replace(config, camera=CameraSection(arguments.camera))
+    if arguments.motors:
+        config = replace(config, motors=MotorsSection(arguments.motors))
     sys.stdout.write(template(config))
     return 0
 
@@ -131,79 +130,3 @@ def _bench(arguments: argparse.Namespace) -> int:
 def machine() -> str:
     """What this machine is, in a few words."""
     return f"{platform.machine()} {platform.system()}, Python {platform.python_version()}"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the doctor: ``state`` is OK, warning or failure; ``fix`` is what to type."""
-
-    state: str
-    what: str
-    found: str
-    fix: str = ""
-
-
-def _doctor(arguments: argparse.Namespace) -> int:
-    findings = [_python(), *_packages(), _runtime(), _bundle()]
-    if arguments.json:
-        print(json.dumps([asdict(finding) for finding in findings]))
-    else:
-        for finding in findings:
-            print(f"{finding.state:<8} {finding.what:<24} {finding.found}")
-            if finding.fix:
-                print(f"{'':<8} {'':<24} → {finding.fix}")
-    return 1 if any(finding.state == "failure" for finding in findings) else 0
-
-
-def _python() -> Finding:
-    found = f"{platform.python_version()} on {platform.machine()}"
-    if sys.maxsize <= 2**32:
-        return Finding("failure", "Python", f"{found}, 32-bit", "install a 64-bit system")
-    return Finding("OK", "Python", found)
-
-
-def _packages() -> list[Finding]:
-    from importlib.metadata import PackageNotFoundError, version
-
-    findings = []
-    for name, what, needed in (
-        ("numpy", "pip install numpy", True),
-        ("opencv-python-headless", "pip install opencv-python-headless", True),
-        ("simplejpeg", "pip install simplejpeg", False),
-        ("tensorflow", "only for training: pip install 'autcar[workstation]'", False),
-    ):
-        try:
-            findings.append(Finding("OK", name, version(name)))
-        except PackageNotFoundError:
-            state = "failure" if needed else "warning"
-            findings.append(Finding(state, name, "not installed", what))
-    return findings
-
-
-def _runtime() -> Finding:
-    from autcar.errors import RuntimeMissingError
-    from autcar.interpreter import find_runtime
-
-    try:
-        name, _ = find_runtime()
-    except RuntimeMissingError as error:
-        return Finding("failure", "interpreter", "none", str(error))
-    if name == "tflite-runtime":
-        return Finding(
-            "warning",
-            "interpreter",
-            "tflite-runtime, which does not accelerate int8",
-            "drive the float variant: autcar drive --variant float32",
-        )
-    return Finding("OK", "interpreter", name)
-
-
-def _bundle() -> Finding:
-    from autcar.bundle import load_bundle, shipped_bundle
-    from autcar.errors import AutcarError
-
-    try:
-        bundle = load_bundle(shipped_bundle())
-    except AutcarError as error:
-        return Finding("failure", "shipped bundle", "cannot be used", str(error))
-    return Finding("OK", "shipped bundle", str(bundle.folder))
