@@ -1,0 +1,222 @@
+"""Mutation test of what guards the wheels: would its tests notice if it were wrong?
+
+    python -m tests.system.mutants [--only 17] [--jobs 2]
+
+Changes ``autcar/safety.py`` and ``guardian.Watch`` in one place at a time (a comparison, a
+sign, a constant, a condition, a statement left out), runs their tests on each mutant, and
+lists those that no test notices. Each mutant runs in a fork, nothing on disk is changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import copy
+import importlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import Phase, settings
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+TIMEOUT_S = 60
+
+TARGETS = (
+    ("autcar.safety", None, "tests/autcar/test_safety.py"),
+    ("autcar.guardian", "Watch", "tests/autcar/test_guardian.py"),
+)
+"""Module, the class in it or None for all, and the tests that must notice."""
+
+COMPARISONS = {
+    ast.Lt: (ast.LtE, ast.GtE),
+    ast.LtE: (ast.Lt, ast.Gt),
+    ast.Gt: (ast.GtE, ast.LtE),
+    ast.GtE: (ast.Gt, ast.Lt),
+    ast.Eq: (ast.NotEq,),
+    ast.NotEq: (ast.Eq,),
+    ast.Is: (ast.IsNot,),
+    ast.IsNot: (ast.Is,),
+}
+OPERATORS = {
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.Div,
+    ast.Div: ast.Mult,
+    ast.FloorDiv: ast.Mult,
+}
+
+# A mutant that does the same as the original, by line and what was changed: not a survivor.
+EQUIVALENT: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One changed place: ``tree`` is the whole module with it."""
+
+    number: int
+    module: str
+    tests: str
+    line: int
+    what: str
+    tree: ast.Module
+
+
+def mutants() -> Iterator[Mutant]:
+    """All of them, in the order of the source."""
+    number = 0
+    for module, inside, tests in TARGETS:
+        source = Path(*module.split(".")).with_suffix(".py")
+        tree = ast.parse((REPOSITORY / source).read_text(encoding="utf-8"))
+        nodes = list(ast.walk(_part(tree, inside)))
+        for index, node in enumerate(nodes):
+            for change in range(_changes(node)):
+                changed = copy.deepcopy(tree)
+                place = list(ast.walk(_part(changed, inside)))[index]
+                before = ast.unparse(place)
+                what = _mutate(changed, place, change)
+                if what is None:
+                    continue
+                ast.fix_missing_locations(changed)
+                yield Mutant(number, module, tests, place.lineno, f"{before} → {what}", changed)
+                number += 1
+
+
+def _part(tree: ast.Module, name: str | None) -> ast.AST:
+    if name is None:
+        return tree
+    return next(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name)
+
+
+def _changes(node: ast.AST) -> int:
+    if isinstance(node, ast.Compare):
+        return sum(len(COMPARISONS.get(type(op), ())) for op in node.ops)
+    if isinstance(node, ast.If | ast.IfExp):
+        return 2
+    if isinstance(node, ast.Constant):
+        return 1 if isinstance(node.value, int | float) else 0
+    known = ast.BinOp | ast.BoolOp | ast.UnaryOp | ast.Assign | ast.AugAssign | ast.Expr | ast.Call
+    return 1 if isinstance(node, known) else 0
+
+
+def _mutate(tree: ast.Module, node: ast.AST, change: int) -> str | None:
+    """Change ``node`` of ``tree`` in place; returns what stands there now, None for no mutant."""
+    match node:
+        case ast.Compare():
+            swaps = [
+                (at, swap)
+                for at, op in enumerate(node.ops)
+                for swap in COMPARISONS.get(type(op), ())
+            ]
+            at, swap = swaps[change]
+            node.ops[at] = swap()
+        case ast.BinOp() if type(node.op) in OPERATORS:
+            node.op = OPERATORS[type(node.op)]()
+        case ast.BoolOp():
+            node.op = ast.And() if isinstance(node.op, ast.Or) else ast.Or()
+        case ast.UnaryOp(op=ast.Not()):
+            node.op = ast.UAdd()
+            return _replace(tree, node, node.operand)
+        case ast.UnaryOp(op=ast.USub()):
+            return _replace(tree, node, node.operand)
+        case ast.If() | ast.IfExp():
+            node.test = ast.Constant(bool(change))
+            return f"if {bool(change)}"
+        case ast.Constant(value=bool()):
+            node.value = not node.value
+        case ast.Constant():
+            node.value = node.value + 1
+        case ast.Call(func=ast.Name(id="min" | "max" as name)):
+            node.func = ast.Name("max" if name == "min" else "min", ast.Load())
+        case ast.Assign() | ast.AugAssign():
+            return _replace(tree, node, ast.Pass())
+        case ast.Expr() if not isinstance(node.value, ast.Constant):
+            return _replace(tree, node, ast.Pass())
+        case _:
+            return None
+    return ast.unparse(node)
+
+
+def _replace(tree: ast.Module, old: ast.AST, new: ast.AST) -> str:
+    class Replacer(ast.NodeTransformer):
+        def visit(self, node: ast.AST) -> ast.AST:
+            return ast.copy_location(new, old) if node is old else self.generic_visit(node)
+
+    Replacer().visit(tree)
+    return ast.unparse(new)
+
+
+def notice(mutant: Mutant) -> bool:
+    """Run the tests on a mutant in a fork; whether any of them failed, or never ended."""
+    child = os.fork()
+    if child == 0:
+        _run(mutant)
+    deadline = time.monotonic() + TIMEOUT_S
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status) != 0
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return True
+
+
+def _run(mutant: Mutant) -> None:
+    """Put the mutant in the module's place and run its tests. Does not return."""
+    os.setpgid(0, 0)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    try:
+        module = importlib.import_module(mutant.module)
+        exec(compile(mutant.tree, module.__file__ or "mutant", "exec"), module.__dict__)
+        settings.register_profile(
+            "mutants", phases=[Phase.explicit, Phase.generate], database=None, deadline=None
+        )
+        settings.load_profile("mutants")
+        options = [
+            "-x",
+            "-q",
+            "--noconftest",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:timeout",
+            "-o",
+            "addopts=",
+        ]
+        code = pytest.main([*options, "--import-mode=importlib", str(REPOSITORY / mutant.tests)])
+    except BaseException:
+        code = 1
+    os._exit(int(code))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", type=int, help="the number of one mutant")
+    parser.add_argument("--jobs", type=int, default=2, help="at the same time (2)")
+    arguments = parser.parse_args()
+    os.chdir(REPOSITORY)
+    chosen = [m for m in mutants() if arguments.only in (None, m.number)]
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        noticed = list(pool.map(notice, chosen))
+    survivors = [m for m, dead in zip(chosen, noticed, strict=True) if not dead]
+    same = [m for m in survivors if f"{m.module}: {m.what}" in EQUIVALENT]
+    for mutant in survivors:
+        why = EQUIVALENT.get(f"{mutant.module}: {mutant.what}", "SURVIVED")
+        print(f"{mutant.number:>4} {mutant.module}:{mutant.line}: {mutant.what}   {why}")
+    real = len(chosen) - len(same)
+    dead = len(chosen) - len(survivors)
+    print(f"{dead} of {real} mutants noticed ({dead / max(real, 1):.1%}), {len(same)} equivalent")
+    return 0 if dead == real else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
