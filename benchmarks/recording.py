@@ -42,7 +42,7 @@ def main() -> int:
     parser.add_argument("--no-donkey", action="store_true", help="only ours")
     arguments = parser.parse_args()
     rows: dict[str, dict[str, Any]] = {}
-    with tempfile.TemporaryDirectory(dir=".", prefix=".recording-") as scratch:
+    with tempfile.TemporaryDirectory() as scratch:
         frames = make_frames()
         rows["autcar"] = record(frames, Path(scratch) / "ours", arguments.frames)
         if not arguments.no_donkey:
