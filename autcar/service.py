@@ -456,6 +456,7 @@ def systemctl(*command: str, check: bool = True) -> str:
 def health(unit: str) -> dict[str, Any]:
     """How one service is: what systemd knows of it, in a sentence too (``says``)."""
     wanted = "LoadState,ActiveState,SubState,Result,NRestarts,StatusText,ExecMainStatus,MainPID"
+    wanted += ",StartLimitBurst"
     raw = dict(
         line.split("=", 1)
         for line in systemctl("show", unit, f"--property={wanted}").splitlines()
@@ -468,9 +469,9 @@ def health(unit: str) -> dict[str, Any]:
         says = f"runs: {status}"
         if raw["NRestarts"] != "0":
             says += f" (restarted {raw['NRestarts']} times)"
-    elif state == "failed" and result == "start-limit-hit":
+    elif state == "failed" and int(raw["NRestarts"]) + 1 >= int(raw["StartLimitBurst"]):
         says = (
-            f"stays down: it failed {int(raw['NRestarts'])} times in a row. Last: {status}. "
+            f"stays down after {raw['StartLimitBurst']} failures ({result}). Last: {status}. "
             f"See `autcar service logs`, then `sudo autcar service start`"
         )
     elif state == "failed":

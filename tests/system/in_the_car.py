@@ -1,0 +1,377 @@
+"""What happens inside a booted car: faults brought about, wheels watched from outside.
+
+Runs as root under the car's own systemd (see ``test_systemd.py``), in a process that is
+none of the car's, and writes what it saw to ``/results``. Arguments are scenarios' names.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from autcar.control import ask
+from autcar.service import health
+from autcar.simulator.wires import Wires
+
+EDGE, CAPTURE = "autcar-edge.service", "autcar-capture.service"
+RUN = Path("/run/autcar")
+RESULTS = Path("/results")
+
+
+def run(*command: str, ok: bool = True) -> str:
+    done = subprocess.run(command, capture_output=True, text=True)
+    if ok and done.returncode:
+        raise AssertionError(f"{command} failed: {done.stdout}{done.stderr}")
+    return done.stdout + done.stderr
+
+
+def wait(condition, within_s: float = 20.0, what: str = ""):
+    until = time.monotonic() + within_s
+    while time.monotonic() < until:
+        if found := condition():
+            return found
+        time.sleep(0.01)
+    raise AssertionError(f"not within {within_s} s: {what or condition}; {health(EDGE)}")
+
+
+def prop(name: str, unit: str = EDGE) -> str:
+    return run("systemctl", "show", "--value", f"--property={name}", unit).strip()
+
+
+def pid() -> int:
+    return int(prop("MainPID"))
+
+
+def guardian(of: int) -> int:
+    return int(Path(f"/proc/{of}/task/{of}/children").read_text().split()[0])
+
+
+def is_ready(other_than: int = 0, unit: str = EDGE) -> bool:
+    return prop("ActiveState", unit) == "active" and int(prop("MainPID", unit)) not in (
+        0,
+        other_than,
+    )
+
+
+def fresh() -> int:
+    """A service that just became ready, its failures forgotten; returns its process."""
+    run("systemctl", "reset-failed", EDGE, CAPTURE, ok=False)
+    run("systemctl", "restart", EDGE)
+    return pid()
+
+
+def moving(wires: Wires) -> bool:
+    seen = wires.read()
+    return seen.left != 0 or seen.right != 0
+
+
+def driving() -> tuple[int, Wires]:
+    process = fresh()
+    run("autcar", "service", "arm")
+    wires = Wires(RUN / "wires")
+    wait(lambda: moving(wires), what="wheels that turn")
+    time.sleep(0.3)
+    return process, wires
+
+
+def time_to_rest_ms(wires: Wires, began: float, within_s: float = 10.0) -> float:
+    while moving(wires):
+        assert time.monotonic() - began < within_s, f"wheels turn after {within_s} s"
+        time.sleep(0.0005)
+    took = (time.monotonic() - began) * 1000
+    until = time.monotonic() + 0.3
+    while time.monotonic() < until:
+        assert not moving(wires), "a wheel turned again"
+        time.sleep(0.002)
+    return round(took, 1)
+
+
+def install() -> dict:
+    config = Path("/etc/autcar/car.toml")
+    config.parent.mkdir(exist_ok=True)
+    config.write_text('[simulator]\nwires = "/run/autcar/wires"\n')
+    planned = run("/opt/autcar/a/bin/autcar", "service", "install", "--dry-run")
+    untouched = not Path("/etc/systemd/system", EDGE).exists()
+    began = time.monotonic()
+    said = run("/opt/autcar/a/bin/autcar", "service", "install")
+    ready_s = time.monotonic() - began
+    again = run("autcar", "service", "install", "--no-start")
+    # What systemd thought of each end is kept for the tests.
+    drop_in = Path(f"/etc/systemd/system/{EDGE}.d/test.conf")
+    drop_in.write_text(
+        "[Service]\nExecStopPost=/bin/sh -c 'echo $SERVICE_RESULT > /run/autcar/ended'\n"
+    )
+    run("systemctl", "daemon-reload")
+    return {
+        "planned": planned,
+        "untouched_by_dry_run": untouched,
+        "said": said,
+        "again": again,
+        "install_s": round(ready_s, 2),
+        "active": prop("ActiveState"),
+        "status": run("autcar", "service", "status", ok=False),
+        "verify": run("systemd-analyze", "verify", EDGE, CAPTURE),
+        "security": {
+            unit: run("systemd-analyze", "security", "--no-pager", unit).splitlines()[-1]
+            for unit in (EDGE, CAPTURE)
+        },
+        "systemd": run("systemctl", "--version").splitlines()[0],
+        "python": sys.version.split()[0],
+    }
+
+
+def drive() -> dict:
+    fresh()
+    wires = Wires(RUN / "wires")
+    time.sleep(0.5)
+    before = moving(wires)
+    since = run("date", "+%Y-%m-%d %H:%M:%S").strip()
+    said = run("autcar", "service", "arm")
+    wait(lambda: moving(wires), what="wheels that turn")
+    updates = wires.read().updates
+    time.sleep(3)
+    facts = ask("status")
+    journal = run("journalctl", "-u", EDGE, "-o", "json", "--since", since, "--no-pager")
+    lines = [json.loads(line) for line in journal.splitlines()]
+    drove = wires.read().updates - updates
+    owner = Path(f"/proc/{pid()}").owner()
+    nice = os.getpriority(os.PRIO_PROCESS, guardian(pid()))
+    began = time.monotonic()
+    disarmed = ask("disarm")
+    rest_ms = time_to_rest_ms(wires, began)
+    run("autcar", "service", "arm")
+    asked = run("autcar", "service", "disarm")
+    return {
+        "moved_before_arming": before,
+        "said": said,
+        "updates_in_3_s": drove,
+        "facts": facts,
+        "log": [[line.get("MESSAGE"), line.get("AUTCAR_REASON")] for line in lines],
+        "owner": owner,
+        "guardian_nice": nice,
+        "disarm": [disarmed["armed"], asked],
+        "rest_ms": rest_ms,
+        "still_active": prop("ActiveState"),
+    }
+
+
+def fault(bring_about, timeout_s: float = 20.0) -> dict:
+    """Bring a fault about while the car drives; how it rests, and comes back disarmed."""
+    process, wires = driving()
+    began = time.monotonic()
+    bring_about(process)
+    rest = time_to_rest_ms(wires, began)
+    wait(lambda: is_ready(process), timeout_s, "ready again")
+    back = time.monotonic() - began
+    facts = ask("status")
+    return {
+        "rest_ms": rest,
+        "ready_again_s": round(back, 2),
+        "armed": facts["armed"],
+        "restarts": int(prop("NRestarts")),
+        "ended": (RUN / "ended").read_text().strip(),
+    }
+
+
+def kill() -> dict:
+    return fault(lambda process: os.kill(process, signal.SIGKILL))
+
+
+def kill_all() -> dict:
+    """The guardian, too, at the same moment: nothing of autcar is left to stop the wheels."""
+
+    def both(process: int) -> None:
+        last = guardian(process)
+        os.kill(last, signal.SIGSTOP)
+        os.kill(process, signal.SIGKILL)
+        os.kill(last, signal.SIGKILL)
+
+    return fault(both)
+
+
+def kill_guardian() -> dict:
+    return fault(lambda process: os.kill(guardian(process), signal.SIGKILL))
+
+
+def hang() -> dict:
+    return fault(lambda process: os.kill(process, signal.SIGSTOP))
+
+
+def hang_all() -> dict:
+    """Driver and guardian hang at the same moment: only the watchdog is left."""
+
+    def both(process: int) -> None:
+        last = guardian(process)
+        os.kill(last, signal.SIGSTOP)
+        os.kill(process, signal.SIGSTOP)
+
+    return fault(both)
+
+
+def stop() -> dict:
+    _process, wires = driving()
+    began = time.monotonic()
+    stopping = subprocess.Popen(["systemctl", "stop", EDGE])
+    rest = time_to_rest_ms(wires, began)
+    stopping.wait()
+    return {
+        "rest_ms": rest,
+        "ended": (RUN / "ended").read_text().strip(),
+        "result": prop("Result"),
+        "state": prop("ActiveState"),
+    }
+
+
+def five_crashes() -> dict:
+    process = fresh()
+    crashes = 0
+    began = time.monotonic()
+    while time.monotonic() - began < 60:
+        os.kill(process, signal.SIGKILL)
+        crashes += 1
+        wait(lambda last=process: is_ready(last) or prop("ActiveState") == "failed", 20, "an end")
+        if prop("ActiveState") == "failed":
+            break
+        process = pid()
+    time.sleep(3)
+    down = {
+        "crashes": crashes,
+        "state": prop("ActiveState"),
+        "result": prop("Result"),
+        "status": run("autcar", "service", "status", ok=False),
+    }
+    run("autcar", "service", "start")
+    return {**down, "after_start": prop("ActiveState")}
+
+
+def no_camera() -> dict:
+    config = Path("/etc/autcar/car.toml")
+    kept = config.read_text()
+    config.write_text(
+        '[camera]\ndriver = "opencv"\n[motors]\ndriver = "simulator"\n'
+        '[simulator]\nwires = "/run/autcar/wires"\n'
+    )
+    try:
+        run("systemctl", "reset-failed", EDGE, ok=False)
+        began = time.monotonic()
+        run("systemctl", "restart", EDGE, ok=False)
+        took = time.monotonic() - began
+        time.sleep(3)
+        return {
+            "took_s": round(took, 1),
+            "state": prop("ActiveState"),
+            "restarts": int(prop("NRestarts")),
+            "code": int(prop("ExecMainStatus")),
+            "status": run("autcar", "service", "status", ok=False),
+            "moving": moving(Wires(RUN / "wires")),
+        }
+    finally:
+        config.write_text(kept)
+
+
+def wrong_config() -> dict:
+    config = Path("/etc/autcar/car.toml")
+    kept = config.read_text()
+    config.write_text("[camera]\nwidht = 3\n")
+    try:
+        run("systemctl", "reset-failed", EDGE, ok=False)
+        run("systemctl", "restart", EDGE, ok=False)
+        time.sleep(2)
+        return {
+            "state": prop("ActiveState"),
+            "restarts": int(prop("NRestarts")),
+            "status": run("autcar", "service", "status", ok=False),
+        }
+    finally:
+        config.write_text(kept)
+
+
+def both_services() -> dict:
+    _process, wires = driving()
+    began = time.monotonic()
+    starting = subprocess.Popen(["systemctl", "start", CAPTURE])
+    rest = time_to_rest_ms(wires, began)
+    starting.wait()
+    first = {unit: prop("ActiveState", unit) for unit in (EDGE, CAPTURE)}
+    record = ask("status")
+    # And asked for both in one breath.
+    together = run("systemctl", "start", EDGE, CAPTURE, ok=False)
+    time.sleep(2)
+    states = [prop("ActiveState", unit) for unit in (EDGE, CAPTURE)]
+    # What a boot is to make of both being wanted is seen after the reboot.
+    run("systemctl", "enable", EDGE, CAPTURE)
+    return {
+        "rest_ms": rest,
+        "after_capture": first,
+        "record": record,
+        "together": together,
+        "active_together": states.count("active"),
+    }
+
+
+def arm_before_power_off() -> dict:
+    """Leave the car driving: the power goes."""
+    driving()
+    return {"armed": ask("status")["armed"]}
+
+
+def after_reboot() -> dict:
+    wait(lambda: is_ready() or is_ready(unit=CAPTURE), 30, "a service after the boot")
+    time.sleep(2)
+    wires = Wires(RUN / "wires")
+    return {
+        "active": [unit for unit in (EDGE, CAPTURE) if prop("ActiveState", unit) == "active"],
+        "armed": ask("status")["armed"],
+        "moving": moving(wires),
+    }
+
+
+def arm_at_boot() -> dict:
+    """The owner chose a car that drives off by itself: once a boot, never after a crash."""
+    run("systemctl", "stop", EDGE, CAPTURE)
+    (RUN / "started").unlink(missing_ok=True)
+    run("autcar", "service", "install", "--arm")
+    wires = Wires(RUN / "wires")
+    wait(lambda: moving(wires), what="wheels that turn")
+    process = pid()
+    os.kill(process, signal.SIGKILL)
+    wait(lambda: is_ready(process), what="ready again")
+    time.sleep(0.5)
+    return {"drove_off": True, "armed_after_crash": ask("status")["armed"]}
+
+
+def remove() -> dict:
+    said = run("autcar", "service", "remove")
+    left = [str(path) for path in Path("/etc/systemd/system").rglob("*autcar*")]
+    again = run("/opt/autcar/a/bin/autcar", "service", "remove")
+    left += [name for name in ("/usr/local/bin/autcar", "/run/autcar") if os.path.lexists(name)]
+    return {
+        "said": said,
+        "left": [name for name in left if "scenario" not in name],
+        "again": again,
+        "kept": Path("/etc/autcar/car.toml").exists(),
+        "units": run("systemctl", "list-units", "--all", "autcar*", "--no-legend", ok=False),
+    }
+
+
+def main() -> None:
+    for name in sys.argv[1:]:
+        began = time.monotonic()
+        try:
+            found = globals()[name]()
+        except BaseException:
+            journal = run("journalctl", "-u", "autcar*", "-n", "30", "--no-pager", ok=False)
+            found = {"error": traceback.format_exc(), "journal": journal}
+        found["seconds"] = round(time.monotonic() - began, 1)
+        (RESULTS / f"{name}.json").write_text(json.dumps(found, indent=2))
+    os.sync()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""The car under a real systemd: Debian trixie and Python 3.13, booted in a container.
+
+One boot brings the faults about, each while the car drives, and ends by cutting the power
+of a driving car; a second boot sees what became of it. The wheels are watched from
+outside the car's processes (``in_the_car.py``).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.system.car_tree import Car, missing
+
+pytestmark = [
+    pytest.mark.skipif(missing() is not None, reason=missing() or ""),
+    pytest.mark.timeout(600),
+]
+
+FIRST = (
+    *("install", "drive", "kill", "kill_all", "kill_guardian", "hang", "hang_all", "stop"),
+    *("five_crashes", "wrong_config", "no_camera", "both_services", "arm_before_power_off"),
+)
+SECOND = ("after_reboot", "arm_at_boot", "remove")
+
+UNITS = ("autcar-edge.service", "autcar-capture.service")
+
+
+@pytest.fixture(scope="module")
+def booted(tmp_path_factory):
+    car = Car(tmp_path_factory.mktemp("car"))
+    try:
+        script = Path(__file__).with_name("in_the_car.py")
+        console = [car.boot(script, *names) for names in (FIRST, SECOND)]
+        found = {p.stem: json.loads(p.read_text()) for p in car.results.glob("*.json")}
+        return found, "\n".join(console)
+    finally:
+        car.close()
+
+
+@pytest.fixture
+def seen(booted, request):
+    """What a scenario saw; its name is the test's."""
+    found, console = booted
+    name = request.node.originalname.removeprefix("test_")
+    name = request.node.callspec.params["name"] if hasattr(request.node, "callspec") else name
+    assert name in found, f"{name} did not come to an end:\n{console[-3000:]}"
+    facts = found[name]
+    print(json.dumps(facts, indent=2, ensure_ascii=False))
+    assert "error" not in facts, facts["error"] + facts["journal"]
+    return facts
+
+
+def test_install(seen):
+    assert "would   write /etc/systemd/system/autcar-edge.service" in seen["planned"]
+    assert seen["untouched_by_dry_run"]
+    assert seen["active"] == "active"
+    assert "runs: default (int8, LiteRT): at rest: not armed" in seen["status"]
+    assert "do      write" not in seen["again"]
+    assert "do      a user" not in seen["again"]
+    assert seen["verify"] == ""
+    for unit in UNITS:
+        print(seen["security"][unit])
+        assert float(seen["security"][unit].split(": ")[1].split()[0]) <= 3.0
+
+
+def test_drive(seen):
+    assert not seen["moved_before_arming"]
+    assert seen["updates_in_3_s"] >= 40
+    assert seen["facts"]["armed"]
+    assert seen["facts"]["fps"] >= 15
+    assert seen["owner"] == "autcar"
+    # Three seconds of driving are one line, with its reason as a field.
+    assert ["default (int8, LiteRT): drives", "DRIVING"] in seen["log"]
+    assert len(seen["log"]) <= 3
+    assert seen["disarm"] == [False, "at rest: not armed\n"]
+    assert seen["rest_ms"] <= 100
+    assert seen["still_active"] == "active"
+
+
+@pytest.mark.parametrize(
+    ("name", "within_ms", "ended"),
+    [
+        ("kill", 50, "signal"),
+        ("kill_all", 1000, "signal"),
+        ("kill_guardian", 1000, "exit-code"),
+        ("hang", 300, "watchdog"),
+        ("hang_all", 2000, "watchdog"),
+    ],
+)
+def test_a_fault_ends_at_rest_and_comes_back_disarmed(seen, name, within_ms, ended):
+    print(f"{name}: at rest after {seen['rest_ms']} ms, ready after {seen['ready_again_s']} s")
+    assert seen["rest_ms"] <= within_ms
+    assert seen["ended"] == ended
+    assert seen["restarts"] == 1
+    assert not seen["armed"]
+
+
+def test_stop(seen):
+    assert seen["rest_ms"] <= 250  # from typing `systemctl stop`
+    assert seen["ended"] == "success"
+    assert seen["result"] == "success"
+    assert seen["state"] == "inactive"
+
+
+def test_five_crashes(seen):
+    assert seen["crashes"] == 5
+    assert seen["state"] == "failed"
+    assert "stays down after 5 failures" in seen["status"]
+    assert "sudo autcar service start" in seen["status"]
+    assert seen["after_start"] == "active"
+
+
+def test_wrong_config(seen):
+    assert seen["state"] == "failed"
+    assert seen["restarts"] == 0
+    assert "unknown key widht in [camera]; did you mean width?" in seen["status"]
+
+
+def test_no_camera(seen):
+    assert seen["state"] == "failed"
+    assert seen["restarts"] == 0
+    assert seen["code"] == 69
+    assert "there is no camera" in seen["status"]
+    assert not seen["moving"]
+
+
+def test_both_services(seen):
+    assert seen["rest_ms"] <= 1000
+    assert seen["after_capture"] == dict(zip(UNITS, ("inactive", "active"), strict=True))
+    assert seen["record"]["service"] == "record"
+    assert seen["active_together"] == 1
+
+
+def test_after_reboot(seen, booted):
+    assert booted[0]["arm_before_power_off"]["armed"]
+    assert len(seen["active"]) == 1  # though both were enabled
+    assert not seen["armed"]
+    assert not seen["moving"]
+
+
+def test_arm_at_boot(seen):
+    assert seen["drove_off"]
+    assert not seen["armed_after_crash"]
+
+
+def test_remove(seen):
+    assert seen["left"] == []
+    assert seen["units"] == ""
+    assert seen["kept"]
+    assert "do      delete" not in seen["again"]
