@@ -43,6 +43,7 @@ class _Terminated(BaseException):
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser with all verbs."""
+    import autcar.calibrate
     import autcar.data
     import autcar.demo
     import autcar.doctor
@@ -69,6 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
         trainer.cli,
         edge.cli,
         autcar.improve,
+        autcar.calibrate,
         autcar.doctor,
         autcar.service,
         autcar.tools,
