@@ -42,6 +42,7 @@ def drive(arguments: argparse.Namespace) -> int:
     with open_rig(config, realtime=not arguments.fast) as rig:
         pilot, name = _open_pilot(arguments, config, rig)
         shadow = _open_shadow(arguments, config, rig, name)
+        attend = _cockpit_for(arguments, config, rig, name)
         print(
             f"{name} drives {_where(config, rig)}"
             + ("" if arguments.fast else "; Ctrl-C stops it")
@@ -55,7 +56,7 @@ def drive(arguments: argparse.Namespace) -> int:
             StatusLine(),
             log=log,
             shadow=shadow,
-            attend=_cockpit_for(arguments, config, rig, name),
+            attend=attend,
         )
         if arguments.map:
             _draw_map(rig, run, Path(arguments.map))
