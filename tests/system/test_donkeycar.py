@@ -8,6 +8,7 @@ another.
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,24 +19,38 @@ from autcar.session import delete_rows
 from autcar.tub import read_tub
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "autcar"
-DONKEY = os.environ.get("AUTCAR_DONKEY") or str(CACHE / "donkeycar-5.3.0/bin/python")
 
-pytestmark = pytest.mark.skipif(
-    not Path(DONKEY).is_file(), reason="needs donkeycar==5.3.0: run benchmarks/recording.py once"
-)
+
+@pytest.fixture(scope="module")
+def donkey():
+    """Runs a script in Donkeycar's environment, which only CI makes where it is missing."""
+    python = Path(os.environ.get("AUTCAR_DONKEY") or CACHE / "donkeycar-5.3.0/bin/python")
+    if not python.is_file():
+        if not os.environ.get("AUTCAR_NO_SKIP"):
+            pytest.skip("needs donkeycar==5.3.0: run benchmarks/recording.py once")
+        python.parent.parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run([sys.executable, "-m", "venv", str(python.parent.parent)], check=True)
+        packages = ["donkeycar==5.3.0", "opencv-python-headless<4.12"]
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
+
+    def run(script, folder):
+        command = [python, "-c", script, str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr[-2000:]
+        return done.stdout
+
+    return run
+
 
 READ = """
-import json, sys
+import json, os, sys
+import numpy as np
+from PIL import Image
 from donkeycar.parts.tub_v2 import Tub
-from donkeycar.pipeline.types import TubRecord
-from donkeycar.config import Config
 tub = Tub(sys.argv[1], read_only=True)
-config = Config()
-config.IMAGE_H, config.IMAGE_W, config.IMAGE_DEPTH = 48, 64, 3
-config.CACHE_POLICY = "NOCACHE"
 rows = []
 for raw in tub:
-    image = TubRecord(config, tub.base_path, raw).image()
+    image = np.asarray(Image.open(os.path.join(tub.images_base_path, raw["cam/image_array"])))
     rows.append([raw["_index"], raw["user/angle"], raw["user/throttle"], raw["user/mode"],
                  raw["_session_id"], list(image.shape)])
 print("ROWS" + json.dumps([len(tub), rows]))
@@ -56,15 +71,7 @@ tub.close()
 """
 
 
-def donkey(script, folder):
-    done = subprocess.run(
-        [DONKEY, "-c", script, str(folder)], capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
-
-
-def test_donkeycar_opens_reads_and_continues_our_tub(make_session, tmp_path):
+def test_donkeycar_opens_reads_and_continues_our_tub(make_session, tmp_path, donkey):
     first, second = make_session("a", 1200), make_session("b", 24)
     delete_rows(first, 10, 19)
     export_recordings([first, second], tmp_path / "tub", "tub", include_deleted=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import shutil
 import socket
 import struct
@@ -28,6 +29,8 @@ from capture.recorder import Recorder
 from tests.cockpit_page import Page
 
 FORWARD = "move_medium_forward"
+FUZZ = int(os.environ.get("AUTCAR_FUZZ", "40"))
+"""How many examples of each kind of nonsense; AUTCAR_FUZZ=2000 for the long run."""
 
 
 class Motors:
@@ -422,7 +425,7 @@ WORDS = st.one_of(
 
 
 @settings(
-    max_examples=40,
+    max_examples=FUZZ,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -468,7 +471,7 @@ def test_the_address_holds_the_code_where_no_server_sees_it(locked):
 
 
 @settings(
-    max_examples=40,
+    max_examples=FUZZ,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
