@@ -18,6 +18,7 @@ from typing import Any
 
 from autcar.commands import LABELS
 from autcar.errors import BundleError, DataNotFoundError
+from autcar.safety import BLIND_LABELS
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
@@ -79,11 +80,13 @@ class Bundle:
     def check_fits(self, width: int, height: int, *, labels: Sequence[str] = LABELS) -> None:
         """Raise :class:`BundleError` unless this fits a camera of that size and these labels.
 
-        Called before arming: a bundle that does not fit never moves a wheel.
+        Classes of :data:`~autcar.safety.BLIND_LABELS` may stand among them anywhere. Called
+        before arming: a bundle that does not fit never moves a wheel.
         """
         found = self.manifest
-        if tuple(found.labels) != tuple(labels):
-            raise BundleError(_label_difference(self.folder, found.labels, labels))
+        commands = tuple(label for label in found.labels if label not in BLIND_LABELS)
+        if commands != tuple(labels):
+            raise BundleError(_label_difference(self.folder, commands, labels))
         if found.color != "RGB":
             raise BundleError(
                 f"bundle {self.folder} wants {found.color} images, "

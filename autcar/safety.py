@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from autcar.commands import CLASSES
@@ -75,6 +75,13 @@ class Reason(enum.Enum):
     TAKEN_OVER = "a person has taken over"
     EXPIRED = "a command expired before the next one came"
     GUARDIAN_LOST = "the guardian of the motors is gone"
+
+
+BLIND_LABELS: Mapping[str, Reason] = {
+    "black_screen": Reason.LENS_COVERED,
+    "white_screen": Reason.GLARE,
+}
+"""Classes that a bundle may have beside the 12 commands: what its pilot saw is no road."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +150,16 @@ class Gate:
             self.reason = reason
         return Verdict(0.0, 0.0, None, 0.0, self.reason)
 
-    def decide(self, now_ns: int, sight: Sight, scores: Sequence[float]) -> Verdict:
-        """Judge one frame and the pilot's 12 scores for it."""
+    def decide(
+        self, now_ns: int, sight: Sight, scores: Sequence[float], blind: Reason | None = None
+    ) -> Verdict:
+        """Judge one frame and the pilot's 12 scores for it.
+
+        ``blind`` is why the pilot itself took the picture for no road, None if it did not.
+        """
         if self.reason is not None:
             return self.stop(self.reason)
-        fault = self._camera_fault(now_ns, sight)
+        fault = self._camera_fault(now_ns, sight, blind)
         if fault is None and not _is_distribution(scores):
             fault = Reason.BAD_OUTPUT
         if fault is not None:
@@ -174,7 +186,7 @@ class Gate:
             return self.stop(Reason.CAMERA_STALLED)
         return None
 
-    def _camera_fault(self, now_ns: int, sight: Sight) -> Reason | None:
+    def _camera_fault(self, now_ns: int, sight: Sight, blind: Reason | None) -> Reason | None:
         limits, last = self.limits, self._last
         if (self._now_ns is not None and now_ns < self._now_ns) or sight.time_ns > now_ns:
             return Reason.TIME_WENT_BACK
@@ -188,7 +200,7 @@ class Gate:
             self._changed_ns = now_ns
         if now_ns - self._changed_ns > limits.frozen_ms * MS:
             return Reason.FROZEN_IMAGE
-        blind = self._blindness(sight)
+        blind = self._blindness(sight) or blind
         if blind is None or self._clear_ns is None:
             self._clear_ns = now_ns
         if now_ns - self._clear_ns > limits.blind_ms * MS:

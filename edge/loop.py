@@ -132,7 +132,8 @@ class Loop:
                 self._arm_wanted = False
                 self._wheels.arm()
             was_armed = gate.armed
-            verdict = gate.decide(now_ns, look(frame), scores)
+            blind = getattr(self._pilot, "blind", None)
+            verdict = gate.decide(now_ns, look(frame), scores, blind)
             if verdict.reason is None:
                 # Counted from the exposure: a slow pilot does not stretch how long it is trusted.
                 expires_ns = frame.time_ns + int(gate.limits.command_ms * MS)

@@ -9,6 +9,7 @@ from autcar.bundle import Bundle, Variant
 from autcar.cameras.base import Frame
 from autcar.commands import CLASSES, Command
 from autcar.interpreter import Interpreter, find_runtime
+from autcar.safety import BLIND_LABELS, Reason
 
 Scores = Sequence[float]
 
@@ -33,18 +34,30 @@ def chosen(scores: Scores) -> Command:
 
 
 class BundlePilot:
-    """A bundle's network, run by whichever TensorFlow Lite runtime is installed."""
+    """A bundle's network, run by whichever TensorFlow Lite runtime is installed.
+
+    ``blind`` says why the newest frame shows no road, for a bundle with classes of
+    :data:`~autcar.safety.BLIND_LABELS` whose likeliest class was one of them, else None.
+    """
 
     def __init__(self, bundle: Bundle, variant: str | None = None, threads: int = 1) -> None:
         chosen = bundle.variant(variant) if variant else fastest_variant(bundle)
         self.variant = chosen
         self._interpreter = Interpreter(bundle.path(chosen), threads)
         self.runtime = self._interpreter.runtime
+        self.blind: Reason | None = None
+        labels = bundle.manifest.labels
+        self._reasons = [BLIND_LABELS.get(label) for label in labels]
+        self._commands = [at for at, reason in enumerate(self._reasons) if reason is None]
+        self._plain = len(self._commands) == len(labels)
 
     def scores(self, frame: Frame) -> Scores:
         """12 scores for a frame of the bundle's size."""
         scores: list[float] = self._interpreter.run(frame.image).tolist()
-        return scores
+        if self._plain or len(scores) != len(self._reasons):
+            return scores
+        self.blind = self._reasons[max(range(len(scores)), key=scores.__getitem__)]
+        return [scores[at] for at in self._commands]
 
 
 def fastest_variant(bundle: Bundle) -> Variant:

@@ -3,12 +3,15 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 from autcar.bundle import load_bundle, shipped_bundle
 from autcar.cli import main
+from autcar.safety import BLIND_LABELS
 from edge.drive_log import read_drive
-from edge.pilots import fastest_variant
+from edge.pilots import BundlePilot, fastest_variant
+from tests.edge.scripted import LEFT, Car
 
 
 @pytest.fixture(autouse=True)
@@ -111,3 +114,29 @@ def test_a_bundle_of_one_variant_is_what_it_is(monkeypatch, tmp_path):
     manifest["variants"] = [v for v in manifest["variants"] if v["name"] == "float32"]
     (copy / "manifest.json").write_text(json.dumps(manifest))
     assert fastest_variant(load_bundle(copy)).name == "float32"
+
+
+@pytest.mark.parametrize("name", ["black_screen", "white_screen"])
+def test_a_bundle_may_see_for_itself_that_it_sees_nothing(monkeypatch, tmp_path, name):
+    folder = tmp_path / "copy"
+    shutil.copytree(shipped_bundle(), folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["labels"].insert(1, name)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    bundle = load_bundle(folder)
+    bundle.check_fits(224, 168)
+    pilot = BundlePilot(bundle)
+    said = np.zeros(13, np.float32)
+    monkeypatch.setattr(pilot._interpreter, "run", lambda image: said)
+    car = Car(pilot=pilot)
+    car.loop.arm()
+    said[2] = 0.9  # left_light_forward, which has moved on by one
+    assert next(car.ticks).verdict.command == LEFT.index
+    assert pilot.blind is None
+    said[:] = 0
+    said[1], said[2] = 0.6, 0.4
+    # One such frame is ridden through, 150 ms of them are not.
+    verdicts = [next(car.ticks).verdict for _ in range(6)]
+    assert verdicts[0].command == LEFT.index
+    assert verdicts[-1].reason is BLIND_LABELS[name]
+    assert car.motors.speeds == (0, 0)
