@@ -14,6 +14,7 @@ from autcar.guardian import (
     AT_REST,
     DRIVE,
     DRIVING,
+    IGNORED,
     LONGEST_LEASE_NS,
     MESSAGE,
     READY,
@@ -192,3 +193,36 @@ def test_a_parent_that_reads_nothing_does_not_hold_it_up(motors):
     thread.join(5)
     assert not thread.is_alive()
     assert motors.closed
+
+
+def test_arming_brings_the_wheels_to_rest_and_forgets_what_was_sent_before(watch, motors):
+    watch.receive(0, message(DRIVE, 2, 100, 1, 1))
+    watch.receive(1, message(ARM, 5))
+    assert motors.wheels == (0, 0)
+    assert watch.receive(2, message(DRIVE, 4, 100, 1, 1))[0] == IGNORED
+    assert watch.receive(2, message(DRIVE, 5, 100, 1, 1))[0] == IGNORED
+    assert motors.wheels == (0, 0)
+    assert watch.receive(2, message(DRIVE, 6, 100, 1, 1))[0] == DRIVING
+
+
+@pytest.mark.parametrize("ended", ["stop", "expiry", "late", "bad"])
+def test_once_at_rest_there_is_nothing_left_to_expire(watch, motors, ended):
+    watch.receive(0, message(DRIVE, 2, 100, 1, 1))
+    match ended:
+        case "stop":
+            watch.receive(1, message(STOP, 3))
+        case "expiry":
+            watch.expire(100)
+        case "late":
+            watch.receive(50, message(DRIVE, 3, 50, 1, 1))
+        case "bad":
+            watch.receive(50, message(DRIVE, 3, 90, 2, 1))
+    assert watch.expires_ns is None
+    assert watch.expire(10**12) is None
+    assert not watch.armed
+    assert watch.receive(60, message(DRIVE, 9, 100, 1, 1)) == (
+        IGNORED,
+        9,
+        "not armed, or too old",
+    )
+    assert motors.wheels == (0, 0)

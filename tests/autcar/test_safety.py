@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autcar.commands import CLASSES, STOP, Command
-from autcar.safety import MS, Gate, Limits, Reason, Sight
+from autcar.safety import BLIND_LABELS, MS, Gate, Limits, Reason, Sight
 
 TICK_NS = 50 * MS
 FORWARD = Command("move", "medium", "forward").index
@@ -262,3 +262,106 @@ def test_whatever_happens_wheels_turn_only_when_armed_fresh_and_in_range(
         else:
             assert (verdict.left, verdict.right, verdict.command) == (0.0, 0.0, None)
             assert not gate.armed
+
+
+def test_the_limits_are_those_that_are_promised():
+    assert Limits() == Limits(
+        frame_age_ms=250,
+        command_ms=250,
+        frozen_ms=700,
+        dark_luma=8,
+        bright_luma=250,
+        flat_contrast=2,
+        blind_ms=150,
+        confidence=0.2,
+        unsure_ms=350,
+        window=1,
+        speed=1,
+    )
+
+
+@pytest.mark.parametrize(
+    "tick",
+    [
+        {"age_ms": 250},
+        {"age_ms": 0},
+        {"mean": 8.0},
+        {"mean": 250.0},
+        {"contrast": 2.0},
+        {"scores": one_hot(FORWARD, 0.2)},
+        {"scores": [1.01, -0.01, *[0.0] * 10]},
+    ],
+    ids=str,
+)
+def test_a_value_at_its_limit_is_still_good(tick):
+    bench = Bench()
+    bench.arm()
+    for _ in range(20):
+        assert bench.tick(**tick).reason is None
+
+
+@pytest.mark.parametrize(
+    ("tick", "limit_ms", "reason"),
+    [
+        ({"frozen": True}, 700, Reason.FROZEN_IMAGE),
+        ({"mean": 0.0}, 150, Reason.LENS_COVERED),
+        ({"scores": one_hot(FORWARD, 0.1)}, 350, Reason.LOW_CONFIDENCE),
+    ],
+    ids=["frozen", "blind", "unsure"],
+)
+def test_a_fault_may_last_exactly_its_limit(bench, tick, limit_ms, reason):
+    """The last good tick was now: the limit counts from there."""
+    began, number, fingerprint = bench.now, bench.sequence, bench.fingerprint
+
+    def after(elapsed_ns, step):
+        bench.now = began + elapsed_ns - TICK_NS
+        bench.sequence = number + step
+        bench.fingerprint = fingerprint
+        return bench.tick(**{"frozen": True, **tick}).reason
+
+    assert after(limit_ms * MS - 1, 1) is None
+    assert after(limit_ms * MS, 2) is None
+    assert after(limit_ms * MS + 1, 3) is reason
+
+
+def test_a_clock_that_goes_back_less_than_the_frames_go_on(bench):
+    bench.tick(age_ms=40)
+    bench.now -= TICK_NS + 5 * MS
+    assert bench.tick(age_ms=10).reason is Reason.TIME_WENT_BACK
+
+
+def test_two_frames_at_the_same_moment_are_judged(bench):
+    bench.tick(age_ms=40)
+    bench.now -= TICK_NS
+    assert bench.tick(age_ms=10).reason is None
+
+
+def test_a_new_number_on_an_old_time(bench):
+    bench.tick(age_ms=10)
+    assert bench.tick(age_ms=60).reason is Reason.TIME_WENT_BACK
+
+
+def test_no_setting_makes_the_wheels_faster_than_full():
+    bench = Bench(speed=1.9)
+    bench.arm()
+    verdict = bench.tick(one_hot(FAST))
+    assert (verdict.left, verdict.right) == (1.0, 1.0)
+
+
+def test_a_stopped_car_is_confident_of_nothing(bench):
+    verdict = bench.gate.stop()
+    assert (verdict.command, verdict.confidence) == (None, 0.0)
+
+
+@pytest.mark.parametrize(("label", "reason"), BLIND_LABELS.items())
+def test_what_the_pilot_itself_takes_for_no_road_stops(bench, label, reason):
+    def tick(blind):
+        bench.now += TICK_NS
+        bench.sequence += 1
+        bench.fingerprint += 1
+        sight = Sight(bench.sequence, bench.now, 100.0, 40.0, bench.fingerprint)
+        return bench.gate.decide(bench.now, sight, one_hot(FORWARD), blind).reason
+
+    assert tick(reason) is None
+    assert tick(None) is None
+    assert [tick(reason) for _ in range(4)] == [None, None, None, reason]
