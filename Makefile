@@ -26,8 +26,6 @@ $(READY): pyproject.toml constraints.txt
 	@echo "setting up .venv (TensorFlow is some 600 MB; once)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[workstation,dev]'
-	@# The real picamera2, for the tests: its other needs are for screens and for the Pi alone.
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps picamera2==0.3.38 videodev2==0.0.4 piexif==1.1.3 PiDNG==4.0.9
 	@touch $@
 
 demo: $(READY)
