@@ -52,7 +52,11 @@ class CarProcess:
         return int(re.search(r":(\d+)/", self.url).group(1))
 
     def said(self, pattern: str, timeout_s: float = 30.0) -> str:
-        return wait_for(lambda: re.search(pattern, self.output), timeout_s, pattern).group(1)
+        def found():
+            assert self.process.poll() is None, self.output
+            return re.search(pattern, self.output)
+
+        return wait_for(found, timeout_s, pattern).group(1)
 
     @property
     def speeds(self) -> tuple[float, float]:
