@@ -44,10 +44,13 @@ class _Terminated(BaseException):
 def build_parser() -> argparse.ArgumentParser:
     """The parser with all verbs."""
     import autcar.calibrate
+    import autcar.car_side
     import autcar.data
     import autcar.demo
+    import autcar.deploy
     import autcar.doctor
     import autcar.improve
+    import autcar.models_verb
     import autcar.service
     import autcar.tools
     import capture.cli
@@ -72,7 +75,10 @@ def build_parser() -> argparse.ArgumentParser:
         autcar.improve,
         autcar.calibrate,
         autcar.doctor,
+        autcar.deploy,
+        autcar.models_verb,
         autcar.service,
+        autcar.car_side,
         autcar.tools,
     ):
         package.add_verbs(verbs)

@@ -19,6 +19,7 @@ examples:
   autcar data trim recordings/lap1 --last 5          softly delete the last 5 seconds
   autcar data trim recordings/lap1 --undo            and take it back
   autcar data merge recordings/lap1 recordings/lap2 --to recordings/both
+  autcar data pull pi@car.local                      bring what the car recorded; it resumes
 """
 
 
@@ -71,6 +72,11 @@ def add_verbs(verbs: Any) -> None:
     what.add_argument("--rows", metavar="A:B", help="the rows A to B, counted from 0")
     what.add_argument("--undo", action="store_true", help="take the last deletion back")
     what.add_argument("--empty", action="store_true", help="delete for good what is deleted")
+
+    pull = _action(actions, "pull", "bring recordings from cars by ssh, only what is new", _pull)
+    pull.add_argument("cars", nargs="*", metavar="CAR", help="default: all of cars.toml")
+    pull.add_argument("--to", default="recordings", help="below this folder (recordings)")
+    pull.add_argument("--ssh-config", metavar="FILE", default="", help="ssh's settings, as -F")
 
     merge = _action(actions, "merge", "copy recordings into one new session", _merge)
     merge.add_argument("folders", nargs="+")
@@ -253,3 +259,9 @@ def _merge(arguments: argparse.Namespace) -> int:
     )
     print(f"merged into {folder}")
     return 0
+
+
+def _pull(arguments: argparse.Namespace) -> int:
+    from autcar.pull import pull_all
+
+    return pull_all(arguments)

@@ -1,0 +1,104 @@
+"""The gate on the workstation: a bundle that fails its own card does not leave for a car."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from autcar.bundle import Bundle
+
+MOST_DISAGREEMENT = 0.02
+SIMULATOR_S = 20.0
+SIMULATOR_TRACK = 1
+
+
+@dataclass(frozen=True)
+class Objection:
+    """Why a bundle should not be deployed; ``check`` is the name to skip it by."""
+
+    check: str
+    why: str
+
+
+def objections(bundle: Bundle, skip: Sequence[str] = ()) -> list[Objection]:
+    """What speaks against ``bundle``: its card's own figures, and a drive in the simulator."""
+    found = []
+    for name, check in CHECKS.items():
+        if name not in skip and (why := check(bundle)):
+            found.append(Objection(name, why))
+    return found
+
+
+def _card(bundle: Bundle) -> str | None:
+    test = bundle.manifest.metrics.get("test")
+    if not isinstance(test, dict) or "accuracy" not in test:
+        return "its card has no test figures; train it with `autcar train`"
+    return None
+
+
+def _classes(bundle: Bundle) -> str | None:
+    confusion = _test(bundle).get("confusion")
+    if not confusion:
+        return None
+    answered = [sum(column) > 0 for column in zip(*confusion, strict=True)]
+    if sum(answered) > 1:
+        return None
+    return "it gives the same answer to every frame; look at `autcar data check` of its data"
+
+
+def _baseline(bundle: Bundle) -> str | None:
+    test = _test(bundle)
+    accuracy, baseline = test.get("accuracy", 1.0), test.get("baseline_accuracy", 0.0)
+    if accuracy > baseline:
+        return None
+    return (
+        f"accuracy {accuracy:.3f} is no better than always saying "
+        f"{test.get('baseline_label', 'the commonest command')} ({baseline:.3f}); record more"
+    )
+
+
+def _parity(bundle: Bundle) -> str | None:
+    for name, figures in bundle.manifest.metrics.get("parity", {}).items():
+        differs = 1 - figures.get("agreement", 1.0)
+        if differs > MOST_DISAGREEMENT:
+            return (
+                f"{name} answers otherwise than the trained model on {differs:.1%} of the frames"
+            )
+    return None
+
+
+def _simulator(bundle: Bundle) -> str | None:
+    from autcar.config import CameraSection, Config
+    from autcar.rig import open_rig
+    from autcar.safety import Gate
+    from edge.drive import drive_rig
+    from edge.pilots import BundlePilot
+
+    manifest = bundle.manifest
+    config = Config(camera=replace(CameraSection(), width=manifest.width, height=manifest.height))
+    config = replace(config, simulator=replace(config.simulator, seed=SIMULATOR_TRACK))
+    with redirect_stdout(io.StringIO()), open_rig(config, realtime=False) as rig:
+        run = drive_rig(rig, BundlePilot(bundle), Gate(config.safety), SIMULATOR_S)
+    if run.well:
+        return None
+    fate = f"stopped: {run.reason.value}" if run.reason else "left the track"
+    return f"in the simulator (easy track, {SIMULATOR_S:g} s) it {fate}"
+
+
+def _test(bundle: Bundle) -> dict[str, Any]:
+    test = bundle.manifest.metrics.get("test")
+    return test if isinstance(test, dict) else {}
+
+
+CHECKS: dict[str, Callable[[Bundle], str | None]] = {
+    "card": _card,
+    "classes": _classes,
+    "baseline": _baseline,
+    "parity": _parity,
+    "simulator": _simulator,
+}
+"""Every check by name: why the bundle fails it, or None."""
