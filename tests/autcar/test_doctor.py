@@ -110,8 +110,9 @@ SHOW = "systemctl show autcar-edge --property=LoadState,ActiveState,NRestarts"
     ],
     ids=lambda value: value if isinstance(value, str) and " " not in value else "",
 )  # fmt: skip
-def test_what_is_wrong_is_said_with_the_fix(pi, change, what, state, found, fix):
+def test_what_is_wrong_is_said_with_the_fix(pi, monkeypatch, change, what, state, found, fix):
     change(pi)
+    monkeypatch.setattr("autcar.doctor._runtime", lambda: ())
     finding = pi.examine()[what]
     assert finding.state == state
     assert found in finding.found
