@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import ssl
 import struct
 import threading
@@ -33,6 +34,8 @@ from autcar.errors import AutcarError, ConfigError, DataError, DataNotFoundError
 from autcar.helm import Helm
 from autcar.safety import MS, Reason
 from autcar.session import delete_rows, undo_delete
+
+log = logging.getLogger("autcar.cockpit")
 
 PICTURE = struct.Struct("<Iqb3x")
 """Before each JPEG: frame number, its time in ns, the class of its command or −1."""
@@ -518,11 +521,17 @@ class Cockpit:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._urgent.wait(), _STATUS_S)
             self._urgent.clear()
-            self._helm.tick()
-            if time.monotonic() - health_at > _HEALTH_S:
-                health_at = time.monotonic()
-                self._health = health()
-            text = json.dumps(self._status(), separators=(",", ":"))
+            try:
+                self._helm.tick()
+                if time.monotonic() - health_at > _HEALTH_S:
+                    health_at = time.monotonic()
+                    self._health = health()
+                text = json.dumps(self._status(), separators=(",", ":"))
+            except Exception:
+                # Whatever fails here, the pages must hear of the next one.
+                log.exception("the cockpit's status failed")
+                await asyncio.sleep(_STATUS_S)
+                continue
             for viewer in self._viewers:
                 viewer.status = text
                 viewer.wake.set()

@@ -8,7 +8,7 @@ const make = (tag, properties = {}, ...children) => {
   return element;
 };
 
-const DISCARD_S = 5, SAVE_S = 10, BEAT_MS = 100, STALE_MS = 1000;
+const DISCARD_S = 5, SAVE_S = 10, BEAT_MS = 100, STALE_MS = 1000, SILENT_MS = 4000;
 
 // ---------------------------------------------------------------- the 12 commands
 
@@ -100,9 +100,25 @@ async function connect() {
   socket.binaryType = "arraybuffer";
   socket.onmessage = ({ data }) => (typeof data === "string" ? hear(JSON.parse(data)) : show(data));
   socket.onopen = () => { retryMs = 500; listSessions(); if (document.hidden) send({ do: "view", on: false }); };
-  socket.onclose = () => { car.socket = null; letGo(); car.lease = null; render(); later(); };
+  socket.onclose = closed;
   car.socket = socket;
+  car.statusAt = performance.now();
 }
+
+function closed() {
+  car.socket = null;
+  drop();
+  render();
+  later();
+}
+
+// A link that says nothing is as good as none, though nobody has closed it.
+setInterval(() => {
+  if (!car.socket || performance.now() - car.statusAt < SILENT_MS) return;
+  car.socket.onclose = null;
+  car.socket.close();
+  closed();
+}, 1000);
 
 function later() {
   setTimeout(connect, retryMs);
@@ -409,7 +425,7 @@ const text = (element, value) => { if (element.textContent !== value) element.te
 
 function render() {
   const status = car.status, mine = car.lease !== null;
-  const alive = car.socket && status;
+  const alive = car.socket?.readyState === WebSocket.OPEN && status;
   const link = $("link");
   const piloted = status?.pilot?.driving && !status.driver;
   link.dataset.state = !alive ? "off" : mine ? "drive" : status.driver || piloted ? "other" : "rest";

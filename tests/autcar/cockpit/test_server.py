@@ -551,3 +551,15 @@ def test_with_a_certificate_all_is_https(car, tmp_path):
         asyncio.run(scenario())
     finally:
         cockpit.close()
+
+
+def test_a_status_that_fails_is_not_the_last_one(car, monkeypatch):
+    async def scenario(page):
+        await page.until(lambda: page.status)
+        monkeypatch.setattr("autcar.cockpit.server._HEALTH_S", 0.0)
+        monkeypatch.setattr("autcar.cockpit.server.health", lambda: 1 / 0)
+        await asyncio.sleep(0.3)
+        monkeypatch.setattr("autcar.cockpit.server.health", lambda: {"temperature_c": 1.0})
+        await page.until(lambda: page.status["health"] == {"temperature_c": 1.0})
+
+    talk(car, scenario)
