@@ -174,7 +174,7 @@ class Gate:
             return self.stop(Reason.LOW_CONFIDENCE)
         index = mean.index(confidence)
         left, right = CLASSES[index].wheels
-        top = min(1.0, max(0.0, self.limits.speed))
+        top = max(0.0, self.limits.speed)
         scale = min(1.0, top / max(abs(left), abs(right), 1e-9))
         return Verdict(left * scale, right * scale, index, confidence, None)
 

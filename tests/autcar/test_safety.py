@@ -265,6 +265,7 @@ def test_whatever_happens_wheels_turn_only_when_armed_fresh_and_in_range(
 
 
 def test_the_limits_are_those_that_are_promised():
+    assert MS == 1_000_000
     assert Limits() == Limits(
         frame_age_ms=250,
         command_ms=250,
