@@ -171,7 +171,8 @@ def _render(path: Path, width: int, height: int) -> None:
     world = World(Track.generate(1), mount=CameraMount(width=width, height=height))
     expert = Expert(world)
     frames = []
-    for _ in range(5 * FPS):
+    # Few, since they count as memory of the process that shows them.
+    for _ in range(FPS):
         world.set_wheels(*expert.decide().wheels)
         world.step(1 / FPS)
         frames.append(world.render())

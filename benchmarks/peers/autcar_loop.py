@@ -72,10 +72,11 @@ def drive_frames(
             self.ages_ms: list[float] = []
 
         def scores(self, frame: Frame) -> Scores:
+            cpu = time.thread_time_ns()
             if self._before is not None:
                 self.ages_ms.append((wires.read().time_ns - self._before.time_ns) / 1e6)
             self._before = frame
-            wall, cpu = time.perf_counter_ns(), time.thread_time_ns()
+            wall = time.perf_counter_ns()
             scores = self._pilot.scores(frame)
             self.cpu_ns += time.thread_time_ns() - cpu
             self.inference_ms.append((time.perf_counter_ns() - wall) / 1e6)
