@@ -65,12 +65,16 @@ def pi(tmp_path):
 def test_a_pi_in_good_health(pi):
     findings = pi.examine()
     for what in ("system", "pins", "strict_gpiod", "camera", "groups", "power", "temperature",
-                 "autcar-edge", "interpreter", "shipped bundle", "clock"):  # fmt: skip
+                 "autcar-edge", "shipped bundle", "clock"):  # fmt: skip
         assert findings[what].state == "OK", findings[what]
     assert findings["system"].found == (
         "Debian GNU/Linux 13 (trixie) on a Raspberry Pi 4 Model B Rev 1.4"
     )
     assert findings["camera"].found == "imx219"
+    interpreter = findings["interpreter"]
+    slow = "tflite-runtime" in interpreter.found
+    assert interpreter.state == ("warning" if slow else "OK"), interpreter
+    assert ("--variant float32" in interpreter.fix) == slow
     assert "autcar-capture" not in findings
 
 
