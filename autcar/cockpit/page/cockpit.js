@@ -25,12 +25,9 @@ const COMMANDS = [
 ].map(([label, keys, left, right]) => ({ label, keys, left, right, name: nameOf(label), hue: hueOf(label) }));
 const BY_LABEL = new Map(COMMANDS.map((command) => [command.label, command]));
 
+// The words of the recordings and of the command line: one word for one thing.
 function nameOf(label) {
-  const [type, manner, direction] = label.split("_");
-  if (type === "stop") return "stop";
-  const back = direction === "backwards" ? " back" : "";
-  if (type === "move") return (manner === "fast" ? "fast ahead" : back ? "back" : "ahead");
-  return `${type} ${manner === "medium" ? "sharp" : "gentle"}${back}`;
+  return label.replaceAll("_", " ");
 }
 
 function hueOf(label) {
@@ -38,9 +35,9 @@ function hueOf(label) {
   if (type === "stop") return "#8a97a6";
   const back = direction === "backwards";
   if (type === "move") return back ? "#9b7bea" : manner === "fast" ? "#ffc53d" : "#35c27a";
-  const sharp = manner === "medium";
-  if (type === "left") return back ? (sharp ? "#3f6fb8" : "#6f96cc") : (sharp ? "#2f8fff" : "#74b6ff");
-  return back ? (sharp ? "#b8573f" : "#cc836f") : (sharp ? "#ff6b35" : "#ffa27e");
+  const medium = manner === "medium";
+  if (type === "left") return back ? (medium ? "#3f6fb8" : "#6f96cc") : (medium ? "#2f8fff" : "#74b6ff");
+  return back ? (medium ? "#b8573f" : "#cc836f") : (medium ? "#ff6b35" : "#ffa27e");
 }
 
 // The way a car goes, north up, as an SVG path with an arrow head; `size` is its length. It begins
@@ -212,8 +209,8 @@ function fromKeys() {
   const ahead = has("up") - has("down"), side = has("right") - has("left"), shift = has("shift");
   if (!ahead && !side) return "stop";
   if (!side) return ahead < 0 ? "move_medium_backwards" : shift ? "move_fast_forward" : "move_medium_forward";
-  const sharp = shift || !ahead;
-  return `${side < 0 ? "left" : "right"}_${sharp ? "medium" : "light"}_${ahead < 0 ? "backwards" : "forward"}`;
+  const medium = shift || !ahead;
+  return `${side < 0 ? "left" : "right"}_${medium ? "medium" : "light"}_${ahead < 0 ? "backwards" : "forward"}`;
 }
 
 const wanted = () => pressed ?? steered ?? fromKeys();
