@@ -53,6 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
     import autcar.models_verb
     import autcar.service
     import autcar.tools
+    import autcar.update
     import capture.cli
     import edge.cli
     import trainer.cli
@@ -77,6 +78,7 @@ def build_parser() -> argparse.ArgumentParser:
         autcar.doctor,
         autcar.deploy,
         autcar.models_verb,
+        autcar.update,
         autcar.service,
         autcar.car_side,
         autcar.tools,

@@ -68,7 +68,7 @@ def switch(name: str, *, forced: tuple[str, ...] = (), by: str = "") -> str:
         shelf.switch(name)
         shelf.note(name, "switched", forced, by)
         return f"{name} drives from the next start of {unit} on; it was not tried"
-    _refuse_while_driving()
+    refuse_while_driving()
     try:
         with shelf.trial(name):
             systemctl("reset-failed", unit, check=False)
@@ -91,7 +91,8 @@ def switch(name: str, *, forced: tuple[str, ...] = (), by: str = "") -> str:
     return f"{name} is ready and healthy; it drives from now on, once armed"
 
 
-def _refuse_while_driving() -> None:
+def refuse_while_driving() -> None:
+    """Raise :class:`SwitchError` when the running service is armed."""
     from autcar.control import ControlError, ask
 
     try:

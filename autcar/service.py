@@ -269,10 +269,11 @@ def unit_folder() -> Path:
 def car_drop_in(config: Config) -> str:
     """What differs from car to car in both units: how its wheels come to rest without Python."""
     lines = ["# Written by `autcar service install` from car.toml; install again after a change."]
+    lines += ["[Service]"]
     command = rest_command(config)
     if command is not None:
         # The plus sign: whatever the service may not do, this must be done.
-        lines += ["[Service]", f"ExecStopPost=+{command}"]
+        lines.append(f"ExecStopPost=+{command}")
     return "\n".join(lines) + "\n"
 
 
@@ -440,7 +441,7 @@ def _status(arguments: argparse.Namespace) -> int:
 
 def systemctl(*command: str, check: bool = True) -> str:
     """Run systemctl, by sudo where this user is not root and something is to change."""
-    prefix = [] if os.geteuid() == 0 or command[0] == "show" else ["sudo", "-n"]
+    prefix = [] if os.geteuid() == 0 or command[0] in ("show", "cat") else ["sudo", "-n"]
     full = [*prefix, "systemctl", *command]
     try:
         done = subprocess.run(full, capture_output=True, text=True, stdin=subprocess.DEVNULL)

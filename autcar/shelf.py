@@ -148,7 +148,7 @@ class Shelf:
     def trial(self, name: str) -> Iterator[None]:
         """Let a service that starts now drive ``name``; afterwards, or after a boot, no more."""
         link = self._running / "trial"
-        _point(link, self.find(name))
+        point(link, self.find(name))
         try:
             yield
         finally:
@@ -160,11 +160,12 @@ class Shelf:
         folder, before = self.find(name), self.current()
         if name == before:
             return
-        _point(self.state / "previous", self.find(before))
+        # By name: where the shipped one lies changes with the software.
+        point(self.state / "previous", Path(before) if before == SHIPPED else self.find(before))
         if name == SHIPPED:
             (self.state / "current").unlink(missing_ok=True)
         else:
-            _point(self.state / "current", folder)
+            point(self.state / "current", folder)
         _sync_folder(self.state)
 
     def remove(self, name: str) -> None:
@@ -293,15 +294,12 @@ def _unpack(stream: IO[bytes], folder: Path) -> None:
 
 def _target(link: Path) -> str | None:
     try:
-        target = link.readlink()
+        return link.readlink().name
     except OSError:
         return None
-    if target == shipped_bundle():
-        return SHIPPED
-    return target.name
 
 
-def _point(link: Path, target: Path) -> None:
+def point(link: Path, target: Path) -> None:
     """Make ``link`` point to ``target`` in one step, and for good."""
     link.parent.mkdir(parents=True, exist_ok=True)
     new = link.with_name(f".{link.name}.{os.getpid()}")

@@ -1,0 +1,316 @@
+"""The services' installer, what they tell systemd, and what may be asked of them."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from autcar.config import Config, load_config
+from autcar.control import Control, ControlError, ask
+from autcar.errors import ConfigError
+from autcar.service import UNITS, Installer, ServiceError, car_drop_in, carry_out, motor_pins
+from autcar.service import health as health_of
+from autcar.systemd import JournalHandler, Notifier
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's")
+
+STEPPER = '[camera]\ndriver = "picamera2"\n[motors]\ndriver = "stepper"\n'
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """An empty machine, its installer, and the commands that it ran."""
+    commands = []
+    environment = Path("/opt/autcar/a")
+    installer = Installer(tmp_path, lambda *command: commands.append(command), environment)
+    return tmp_path, installer, commands
+
+
+def install(installer, config=None, mode="drive", **options):
+    given = {"source": None, "arm": False, "start": True} | options
+    return installer.install(config or Config(), mode, **given)
+
+
+def test_a_dry_run_touches_nothing(machine, capsys):
+    root, installer, commands = machine
+    before = sorted(root.rglob("*"))
+    assert carry_out(install(installer), dry_run=True) > 5
+    assert sorted(root.rglob("*")) == before
+    assert commands == []
+    assert "would   write" in capsys.readouterr().out
+
+
+def test_installing_twice_writes_once_and_removing_leaves_nothing_but_data(machine, capsys):
+    root, installer, commands = machine
+    carry_out(install(installer), dry_run=False)
+    units = root / "etc/systemd/system"
+    assert {path.name for path in units.glob("*.service")} == set(UNITS.values())
+    assert (root / "usr/local/bin/autcar").readlink() == Path("/opt/autcar/current/bin/autcar")
+    assert load_config(root / "etc/autcar/car.toml") == Config()
+    assert ("systemctl", "enable", "--quiet", "autcar-edge.service") in commands
+    assert ("systemctl", "disable", "--quiet", "autcar-capture.service") in commands
+    capsys.readouterr()
+    carry_out(install(installer), dry_run=False)
+    assert "do      write" not in capsys.readouterr().out
+    (root / "var/lib/autcar/models").mkdir(parents=True)
+    carry_out(installer.remove(purge=False), dry_run=False)
+    left = {str(p.relative_to(root)) for p in root.rglob("*") if p.is_file() or p.is_symlink()}
+    assert left == {"etc/autcar/car.toml"}
+    assert (root / "var/lib/autcar/models").is_dir()
+    carry_out(installer.remove(purge=True), dry_run=False)
+    assert not (root / "etc/autcar").exists()
+    assert not (root / "var/lib/autcar").exists()
+
+
+def test_an_owners_config_is_kept_unless_another_is_given(machine, tmp_path):
+    root, installer, _ = machine
+    mine = root / "etc/autcar/car.toml"
+    mine.parent.mkdir(parents=True)
+    mine.write_text('[car]\nname = "mine"\n')
+    carry_out(install(installer), dry_run=False)
+    assert 'name = "mine"' in mine.read_text()
+    other = tmp_path / "other.toml"
+    other.write_text('[car]\nname = "other"\n')
+    carry_out(install(installer, source=other), dry_run=False)
+    assert 'name = "other"' in mine.read_text()
+
+
+def test_arming_at_boot_is_a_choice_of_the_owner(machine):
+    root, installer, _ = machine
+    carry_out(install(installer, arm=True), dry_run=False)
+    drop_in = (root / "etc/systemd/system/autcar-edge.service.d/car.conf").read_text()
+    assert "ExecStart=\n" in drop_in
+    assert drop_in.rstrip().endswith("--config /etc/autcar/car.toml --arm")
+    carry_out(install(installer), dry_run=False)
+    assert (
+        "ExecStart" not in (root / "etc/systemd/system/autcar-edge.service.d/car.conf").read_text()
+    )
+
+
+def test_an_environment_that_services_cannot_read_is_refused(tmp_path):
+    installer = Installer(tmp_path, lambda *command: None, Path("/home/pi/venv"))
+    with pytest.raises(ServiceError, match="python3 -m venv --system-site-packages /opt/autcar/a"):
+        install(installer)
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+@pytest.mark.parametrize("arm", [False, True])
+def test_systemd_has_no_word_against_the_units_and_finds_them_safe(machine, arm):
+    """A misspelt key is only a warning there: any output at all fails."""
+    root, installer, _ = machine
+    config = Config()
+    carry_out(install(installer, config, arm=arm), dry_run=False)
+    folder = root / "etc/systemd/system"
+    for path in folder.rglob("*"):
+        if path.is_file():
+            text = path.read_text().replace("/opt/autcar/current/bin/autcar", "/bin/true")
+            path.write_text(text)
+    units = [str(folder / unit) for unit in UNITS.values()]
+    done = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True)
+    assert (done.stdout + done.stderr, done.returncode) == ("", 0)
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--threshold=30", *units],
+        capture_output=True,
+        text=True,
+    )
+    print("\n".join(line for line in done.stdout.splitlines() if "exposure" in line))
+    assert done.returncode == 0, done.stdout[-300:]
+
+
+def test_the_pins_are_driven_low_without_python(tmp_path, monkeypatch):
+    path = tmp_path / "car.toml"
+    path.write_text(STEPPER)
+    config = load_config(path)
+    pins = motor_pins(config)
+    assert len(pins) >= 4
+    monkeypatch.setattr("shutil.which", lambda tool: f"/usr/bin/{tool}")
+    listed = ",".join(map(str, pins))
+    assert f"ExecStopPost=+/usr/bin/pinctrl set {listed} op dl\n" in car_drop_in(config)
+    monkeypatch.setattr("shutil.which", lambda tool: None)
+    with pytest.raises(ServiceError, match="apt install"):
+        car_drop_in(config)
+
+
+def test_header_places_are_told_by_their_broadcom_numbers():
+    from dataclasses import replace
+
+    config = Config()
+    named = replace(
+        config.motors, driver="stepper", options={"left_pins": "BOARD11 GPIO4 BOARD40 BCM26"}
+    )
+    pins = motor_pins(replace(config, motors=named))
+    assert {17, 4, 21, 26} <= set(pins)
+    named = replace(config.motors, driver="stepper", options={"left_pins": "BOARD1"})
+    with pytest.raises(ConfigError, match="BOARD1 is no pin"):
+        motor_pins(replace(config, motors=named))
+
+
+def test_a_simulated_car_is_stopped_by_dd(tmp_path):
+    from autcar.simulator.wires import Wires
+
+    path = tmp_path / "car.toml"
+    path.write_text(f'[simulator]\nwires = "{tmp_path}/wires"\n')
+    with Wires(tmp_path / "wires") as wires:
+        wires.write(0.7, 0.35)
+        line = next(
+            line
+            for line in car_drop_in(load_config(path)).splitlines()
+            if line.startswith("ExecStopPost=+")
+        )
+        subprocess.run(line.removeprefix("ExecStopPost=+").split(), check=True)
+        assert wires.read()[:2] == (0.0, 0.0)
+
+
+def test_what_systemd_hears(tmp_path):
+    address = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(address))
+        manager.settimeout(1)
+        notifier = Notifier(str(address))
+        notifier.status("at rest:\nnot armed")
+        notifier.status("at rest:\nnot armed")
+        notifier.ready()
+        for _ in range(100):
+            notifier.alive()
+        said = [manager.recv(1000).decode() for _ in range(3)]
+        assert said == ["STATUS=at rest: not armed", "READY=1", "WATCHDOG=1"]
+        manager.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            manager.recv(1000)
+
+
+def test_a_manager_that_does_not_read_holds_nobody_up(tmp_path):
+    address = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(address))
+        notifier = Notifier(str(address))
+        began = time.monotonic()
+        for number in range(10_000):
+            notifier.status(str(number))
+        assert time.monotonic() - began < 2
+    notifier.ready()  # and one that has gone is passed over
+    Notifier("").ready()
+
+
+def test_a_log_line_is_an_entry_with_fields(tmp_path):
+    import logging
+
+    address = tmp_path / "journal"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
+        journal.bind(str(address))
+        handler = JournalHandler(str(address))
+        record = logging.LogRecord("autcar.edge", logging.WARNING, "", 0, "two\nlines", (), None)
+        record.fields = {"reason": "LENS_COVERED"}
+        handler.emit(record)
+        entry = journal.recv(10_000)
+    assert b"MESSAGE\n\x09\0\0\0\0\0\0\0two\nlines\n" in entry
+    assert b"PRIORITY=4\n" in entry
+    assert b"AUTCAR_REASON=LENS_COVERED\n" in entry
+
+
+def test_the_control_socket_answers_and_lets_only_its_group_in(tmp_path):
+    def answer(request: str) -> dict:
+        if request == "fail":
+            raise ValueError("so it is")
+        return {"asked": request}
+
+    with Control(answer, tmp_path):
+        assert ask("status", tmp_path) == {"asked": "status"}
+        assert (tmp_path / "control").stat().st_mode & 0o777 == 0o660
+        with pytest.raises(ControlError, match="so it is"):
+            ask("fail", tmp_path)
+        # Who connects and says nothing blocks nobody for long.
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as silent:
+            silent.connect(str(tmp_path / "control"))
+            assert ask("status", tmp_path) == {"asked": "status"}
+    with pytest.raises(ControlError, match="sudo autcar service start"):
+        ask("status", tmp_path)
+
+
+def test_a_socket_of_a_killed_service_is_no_hindrance(tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as dead:
+        dead.bind(str(tmp_path / "control"))
+    with Control(lambda request: {"asked": request}, tmp_path):
+        assert ask("arm", tmp_path) == {"asked": "arm"}
+
+
+@pytest.mark.parametrize(
+    ("shown", "says"),
+    [
+        ({"LoadState": "not-found"}, "not installed; sudo autcar service install"),
+        ({"ActiveState": "active", "StatusText": "x: drives"}, "runs: x: drives"),
+        ({"ActiveState": "active", "NRestarts": "2"}, "(restarted 2 times)"),
+        ({"ActiveState": "failed", "NRestarts": "4"}, "stays down after 5 failures (exit-code)"),
+        (
+            {"ActiveState": "failed", "ExecMainStatus": "69"},
+            "stays down (exit-code, exit code 69)",
+        ),
+        ({"ActiveState": "activating", "SubState": "start"}, "activating (start)"),
+    ],
+)
+def test_status_says_it_in_a_sentence(monkeypatch, shown, says):
+    usual = {
+        "LoadState": "loaded",
+        "ActiveState": "inactive",
+        "SubState": "",
+        "NRestarts": "0",
+        "Result": "exit-code",
+        "StatusText": "",
+        "ExecMainStatus": "1",
+        "MainPID": "0",
+        "StartLimitBurst": "5",
+    }
+    text = "\n".join(f"{key}={value}" for key, value in (usual | shown).items())
+    monkeypatch.setattr("autcar.service.systemctl", lambda *command, **_: text)
+    assert says in health_of("autcar-edge.service")["says"]
+
+
+def test_the_service_is_ready_disarmed_armed_by_the_verb_and_at_rest_at_its_end(tmp_path):
+    """The program itself, without systemd."""
+    import os
+
+    from autcar.simulator.wires import Wires
+
+    config = tmp_path / "car.toml"
+    config.write_text(f'[simulator]\nwires = "{tmp_path}/wires"\n')
+    notify = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(notify))
+        manager.settimeout(20)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "autcar.cli", "drive", "--service", "--config", config],
+            env={
+                **os.environ,
+                "NOTIFY_SOCKET": str(notify),
+                "AUTCAR_RUN": str(tmp_path),
+                "AUTCAR_STATE": str(tmp_path / "state"),
+            },
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            while manager.recv(1000) != b"READY=1":
+                pass
+            with Wires(tmp_path / "wires") as wires:
+                facts = ask("status", tmp_path)
+                assert facts["ready"]
+                assert not facts["armed"]
+                assert wires.read()[:2] == (0.0, 0.0)
+                assert ask("arm", tmp_path)["armed"]
+                until = time.monotonic() + 5
+                while wires.read()[:2] == (0.0, 0.0):
+                    assert time.monotonic() < until
+                with pytest.raises(ControlError, match="unknown request"):
+                    ask("fly", tmp_path)
+                process.terminate()
+                assert process.wait(10) == 143
+                assert wires.read()[:2] == (0.0, 0.0)
+        finally:
+            process.kill()
+            process.wait()
+    assert not (tmp_path / "control").exists()
