@@ -41,7 +41,9 @@ class _NoSync:
 @pytest.fixture(scope="session")
 def picamera2():
     """The picamera2 package as it is installed; pip install --no-deps picamera2."""
-    pytest.importorskip("videodev2", reason="the real picamera2 is not installed; .ci/run shows how")
+    pytest.importorskip(
+        "videodev2", reason="the real picamera2 is not installed; .ci/run shows how"
+    )
     sys.path.insert(0, str(CHIPS))
     import picamera2
     import picamera2.allocators.dmaallocator as allocator

@@ -197,3 +197,56 @@ def test_plugged_in_again_it_goes_on(sim, monkeypatch):
         frame = until_read(camera, 5)
         assert frame.sequence > last.sequence
         assert camera.restarts == 1
+
+
+def test_a_stall_stops_the_wheels_within_300_ms_and_the_camera_comes_back(sim, monkeypatch):
+    from autcar.cameras.steady import SteadyCamera
+    from autcar.commands import Command
+    from autcar.motors.base import Motors
+    from autcar.safety import Gate, Reason
+    from autcar.wheels import DirectWheels
+    from edge.loop import Loop
+    from edge.pilots import ConstantDecider, DecidingPilot
+
+    class Wheels(Motors):
+        speeds = (0.0, 0.0)
+        stopped_ns = 0
+
+        def drive(self, left, right):
+            if self.speeds != (0, 0) and not (left or right):
+                self.stopped_ns = time.monotonic_ns()
+            self.speeds = left, right
+
+        def close(self):
+            self.stop()
+
+    monkeypatch.setattr(SteadyCamera, "RESTART_S", 0.5)
+    noise = np.random.default_rng(0).integers(60, 200, (300, 168, 224, 3), np.uint8)
+    sim.scene = lambda width, height, sequence: noise[sequence % 300]
+    wheels = Wheels()
+    pilot = DecidingPilot(ConstantDecider(Command("move", "medium", "forward")))
+    with open_camera(CameraSection("picamera2", fps=30.0)) as camera:
+        loop = Loop(camera, pilot, DirectWheels(wheels), Gate())
+        loop.arm()
+        ticks = loop.ticks()
+        for _ in range(10):
+            tick = next(ticks)
+        assert tick.verdict.reason is None
+        assert wheels.speeds == (0.7, 0.7)
+        sim.stalled = True
+        while tick.verdict.reason is None:
+            newest_ns = tick.frame_ns
+            tick = next(ticks)
+        assert tick.verdict.reason is Reason.CAMERA_STALLED
+        assert wheels.speeds == (0, 0)
+        assert (wheels.stopped_ns - newest_ns) / 1e6 < 300
+        while camera.restarts == 0:
+            next(ticks)
+        sim.stalled = False
+        while next(ticks).frame is None:
+            pass
+        loop.arm()
+        next(ticks)
+        assert next(ticks).verdict.reason is None
+        ticks.close()
+    assert wheels.speeds == (0, 0)

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from autcar.config import load_config
 from autcar.errors import MotorError
+from autcar.rig import open_rig
 from autcar.wheels import GuardedWheels
 from tests.autcar.motors import fake_pwm
 from tests.hardware.wired_pins import wired_pins
@@ -77,13 +79,19 @@ class Rig:
             assert self.at_rest()
 
 
-@pytest.fixture(params=DRIVERS)
-def rig(request, tmp_path, monkeypatch):
+@pytest.fixture
+def wired(tmp_path, monkeypatch):
+    """A Pi whose pins are in a file, for this process's children."""
     monkeypatch.setenv("GPIOZERO_PIN_FACTORY", "wired")
     monkeypatch.setenv("AUTCAR_PINS", str(tmp_path / "pins"))
     monkeypatch.setenv("AUTCAR_PWM", str(fake_pwm.make(tmp_path, "Pi 4")))
     monkeypatch.setenv("PYTHONPATH", str(FOLDER), prepend=os.pathsep)
     wired_pins.make(tmp_path / "pins")
+    return tmp_path / "pins"
+
+
+@pytest.fixture(params=DRIVERS)
+def rig(request, tmp_path, wired):
     rig = Rig(request.param, tmp_path)
     assert rig.at_rest(), "an opened driver is at rest"
     yield rig
@@ -121,3 +129,32 @@ def test_killed_and_revived(rig):
     with pytest.raises(MotorError, match="another one has brought the wheels to rest"):
         rig.drive_on(2.0)
     assert rig.at_rest()
+
+
+def test_a_whole_car_as_car_toml_says(wired, make_session, tmp_path):
+    path = tmp_path / "car.toml"
+    path.write_text(
+        f"""
+[camera]
+driver = "replay"
+session = "{make_session()}"
+width = 64
+height = 48
+[motors]
+driver = "bridge"
+left_pins = "GPIO5 BOARD31 GPIO13"
+right_pins = "GPIO16 GPIO20 GPIO21"
+invert_left = true
+ramp_s = 0.0
+"""
+    )
+    with open_rig(load_config(path)) as car:
+        frame = car.camera.read()
+        car.wheels.arm()
+        car.wheels.drive(0.7, 0.35, frame.time_ns, car.clock() + 900 * MS)
+        end = time.monotonic() + 1
+        while wired_pins.level(wired, 16) == 0 and time.monotonic() < end:
+            time.sleep(0.005)
+        levels = [wired_pins.level(wired, pin) for pin in (5, 6, 13, 16, 20, 21)]
+        assert levels == pytest.approx([0.7, 0, 1, 0.35, 1, 0])
+    assert [wired_pins.level(wired, pin) for pin in (5, 6, 13, 16, 20, 21)] == [0] * 6
