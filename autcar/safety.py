@@ -166,7 +166,8 @@ class Gate:
             return self.stop(fault)
         self._scores.append(scores)
         count = len(self._scores)
-        mean = [sum(column) / count for column in zip(*self._scores, strict=True)]
+        columns = zip(*self._scores, strict=True)
+        mean = list(scores) if count == 1 else [sum(column) / count for column in columns]
         confidence = max(mean)
         if confidence >= self.limits.confidence or self._sure_ns is None:
             self._sure_ns = now_ns
@@ -218,7 +219,5 @@ class Gate:
 
 
 def _is_distribution(scores: Sequence[float]) -> bool:
-    """Whether there is one finite score per command, each 0…1 within rounding."""
-    return len(scores) == len(CLASSES) and all(
-        math.isfinite(score) and -0.01 <= score <= 1.01 for score in scores
-    )
+    """Whether there is one score per command, each 0…1 within rounding: no NaN is."""
+    return len(scores) == len(CLASSES) and all(-0.01 <= score <= 1.01 for score in scores)
