@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import sys
 import time
@@ -187,10 +188,13 @@ def drive_rig(
     loop = Loop(rig.camera, pilot, rig.wheels, gate, rig.clock)
     cockpit = attend(loop) if attend else None
     drive = _Drive(rig, loop, log, shadow, cockpit)
+    # What is loaded by now stays: the collector need not look through it while the car drives.
+    gc.freeze()
     loop.arm()
     try:
         return drive.until(seconds, status)
     finally:
+        gc.unfreeze()
         if cockpit:
             cockpit.close()
         if log:
