@@ -198,20 +198,30 @@ class Shelf:
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         entry = {"time": now, "model": model, "outcome": outcome, "forced": forced, "by": by}
         self.state.mkdir(parents=True, exist_ok=True)
-        with open(self.state / "deployments.jsonl", "a", encoding="utf-8") as file:
+        log = self.state / "deployments.jsonl"
+        if not log.exists():
+            log.touch()
+            log.chmod(0o664)
+        with open(log, "a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
             file.flush()
             os.fsync(file.fileno())
 
     def _make(self) -> None:
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._running.mkdir(parents=True, exist_ok=True)
+            for folder in (self.folder, self._running):
+                if not folder.is_dir():
+                    folder.mkdir(parents=True)
+                    # Whoever is in the car's group may deploy.
+                    folder.chmod(0o2775)
+            allowed = os.access(self.folder, os.W_OK)
         except PermissionError:
+            allowed = False
+        if not allowed:
             raise ShelfError(
-                f"{self.folder} is not yours to write; join its group with "
-                f"`sudo usermod -aG autcar $USER` and log in again, or deploy with --sudo"
-            ) from None
+                f"{self.folder} is not yours to write; join its group with `sudo usermod -aG "
+                f"autcar $USER` and log in again, or set sudo = true for this car in cars.toml"
+            )
 
 
 def shelf_name(bundle: Bundle) -> str:

@@ -23,7 +23,8 @@ FIRST = (
     *("install", "drive", "kill", "kill_all", "kill_guardian", "hang", "hang_all", "stop"),
     *("five_crashes", "wrong_config", "no_camera", "both_services", "arm_before_power_off"),
 )
-SECOND = ("after_reboot", "arm_at_boot", "remove")
+SECOND = ("after_reboot", "arm_at_boot", "models", "trial_before_power_off")
+THIRD = ("after_trial", "update", "remove")
 
 UNITS = ("autcar-edge.service", "autcar-capture.service")
 
@@ -33,7 +34,7 @@ def booted(tmp_path_factory):
     car = Car(tmp_path_factory.mktemp("car"))
     try:
         script = Path(__file__).with_name("in_the_car.py")
-        console = [car.boot(script, *names) for names in (FIRST, SECOND)]
+        console = [car.boot(script, *names) for names in (FIRST, SECOND, THIRD)]
         found = {p.stem: json.loads(p.read_text()) for p in car.results.glob("*.json")}
         return found, "\n".join(console)
     finally:
@@ -144,6 +145,38 @@ def test_after_reboot(seen, booted):
 def test_arm_at_boot(seen):
     assert seen["drove_off"]
     assert not seen["armed_after_crash"]
+
+
+def test_models(seen):
+    assert seen["first"] == "default"
+    assert "ready and healthy" in seen["used"]
+    assert seen["drives"] == seen["name"]
+    assert "was taken back" in seen["refused"]
+    assert seen["still"] == seen["name"]
+    assert "ready and healthy" in seen["back"]
+    assert seen["after"] == "default"
+    assert not seen["trial_left"]
+    assert "is not for you" in seen["stranger"]
+    assert seen["friend"][0].startswith("friend-")
+    assert seen["friend"][1] == "armed: it drives\n"
+
+
+def test_update(seen):
+    assert "runs, in slot b" in seen["said"]
+    assert seen["slot"] == seen["slot_after"] == "/opt/autcar/b"
+    assert seen["program"].startswith("/opt/autcar/b/")
+    assert "not updated, b runs on" in seen["refused"]
+    assert seen["ready"]
+    assert not seen["armed"]
+    assert seen["started_anew"]  # the broken release was tried, and the old one came back
+    assert "not updated" in seen["no_such_wheel"]
+    assert seen["left"] == []
+
+
+def test_after_trial(seen, booted):
+    tried = booted[0]["trial_before_power_off"]
+    assert seen["current"] == tried["current"] != tried["name"]
+    assert seen["status"]["folder"] == "default"
 
 
 def test_remove(seen):
