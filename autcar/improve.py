@@ -223,6 +223,9 @@ def _round(
         runs=here / "run",
     )
     result = train_further(settings, _only_run(before) if before else None, progress)
+    if result.history.ended == "interrupted":
+        # The trainer packs its best epoch then; a round that was cut short is done anew.
+        raise KeyboardInterrupt
     trained = time.monotonic()
     measure = measure_pilot(config, plan, BundlePilot(result.bundle), progress)
     return {
