@@ -101,9 +101,8 @@ class Pins:
 
     def _pulse(self, name: str, pin: Any, duty: float) -> None:
         if duty <= 0:
-            # The pulses end before the level is set: these are two things to lgpio.
+            # lgpio ends pulses at whatever level they have: the pin must be set low besides.
             if self._duty[name]:
-                pin.state = 0
                 pin.frequency = None
             pin.state = 0
         else:
