@@ -274,6 +274,12 @@ def car_drop_in(config: Config) -> str:
     if command is not None:
         # The plus sign: whatever the service may not do, this must be done.
         lines.append(f"ExecStopPost=+{command}")
+    if config.motors.driver == "servo":
+        # What the units shut off for every other car.
+        if _servo_bus(config) is None:
+            lines.append("ProtectKernelTunables=no")  # for /sys/class/pwm
+        else:
+            lines.append(f"DeviceAllow=/dev/i2c-{_servo_bus(config)} rw")
     return "\n".join(lines) + "\n"
 
 
@@ -283,6 +289,14 @@ def rest_command(config: Config) -> str | None:
         wires = config.simulator.wires
         zero = "/bin/dd if=/dev/zero bs=8 count=1 conv=notrunc status=none of="
         return f"{zero}{wires}" if wires else None
+    if (bus := _servo_bus(config)) is not None:
+        if tool := shutil.which("i2cset"):
+            # The chip's register that ends the pulses of all its channels.
+            return f"{tool} -y {bus} {config.motors.options.get('address', 0x40)} 0xfd 0x10"
+        raise ServiceError(
+            "i2cset is not here to end a PCA9685's pulses when all else fails; "
+            "`sudo apt install i2c-tools`, then install again"
+        )
     pins = motor_pins(config)
     if not pins:
         return None
@@ -297,6 +311,14 @@ def rest_command(config: Config) -> str | None:
         "neither pinctrl nor gpioset is here to drive the motor pins low when all else fails; "
         "`sudo apt install raspi-utils` or `sudo apt install gpiod`, then install again"
     )
+
+
+def _servo_bus(config: Config) -> int | None:
+    """The I²C bus of the PCA9685 that makes a servo car's pulses, None for every other car."""
+    options = config.motors.options
+    if config.motors.driver != "servo" or options.get("output") != "pca9685":
+        return None
+    return int(options.get("i2c_bus", 1))
 
 
 def motor_pins(config: Config) -> list[int]:

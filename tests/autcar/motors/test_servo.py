@@ -6,9 +6,11 @@ import os
 import pytest
 
 from autcar.commands import CLASSES
+from autcar.config import Config, MotorsSection
 from autcar.errors import ConfigError, MotorError
 from autcar.motors import open_motors
 from autcar.motors.servo import Pca9685, ServoMotors, ServoSettings
+from autcar.service import ServiceError, car_drop_in
 from autcar.testing import check_motors
 from tests.autcar.motors import fake_pwm
 
@@ -144,3 +146,19 @@ def test_a_pca9685(tmp_path, monkeypatch, virtual):
     assert chip.pulse_us(0) == pytest.approx(1500, rel=0.01)
     motors.close()
     assert chip.registers[0xFD] == 0x10, "all channels off"
+
+
+def test_the_service_may_reach_what_makes_the_pulses_and_ends_them_without_python(monkeypatch):
+    """Pulses of hardware go on when their program is killed: the unit must end them."""
+    monkeypatch.setattr("shutil.which", lambda tool: f"/usr/bin/{tool}")
+    lines = car_drop_in(Config(motors=MotorsSection("servo"))).splitlines()
+    assert "ExecStopPost=+/usr/bin/pinctrl set 12,13 op dl" in lines
+    assert "ProtectKernelTunables=no" in lines
+    options = {"output": "pca9685", "i2c_bus": 1, "address": 65}
+    lines = car_drop_in(Config(motors=MotorsSection("servo", options))).splitlines()
+    assert "ExecStopPost=+/usr/bin/i2cset -y 1 65 0xfd 0x10" in lines
+    assert "DeviceAllow=/dev/i2c-1 rw" in lines
+    monkeypatch.setattr("shutil.which", lambda tool: None)
+    with pytest.raises(ServiceError, match="sudo apt install i2c-tools"):
+        car_drop_in(Config(motors=MotorsSection("servo", options)))
+    assert "ProtectKernelTunables" not in car_drop_in(Config())
