@@ -18,7 +18,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 CACHE = Path(os.environ.get("AUTCAR_TEST_CACHE", Path.home() / ".cache/autcar-tests"))
-PACKAGES = "systemd,systemd-sysv,dbus,python3,python3-venv"
+PACKAGES = "systemd,systemd-sysv,dbus,python3,python3-venv,openssh-server,sudo"
 PYTHON = "3.13"
 
 # systemd needs a cgroup tree of its own, and must not see the one around it.
@@ -67,9 +67,10 @@ def debian() -> Path:
     tree = CACHE / f"trixie-{key}"
     if tree.is_dir():
         return tree
-    shutil.rmtree(CACHE, ignore_errors=True)
-    CACHE.mkdir(parents=True)
+    CACHE.mkdir(parents=True, exist_ok=True)
     new = CACHE / "new"
+    for old in (new, *CACHE.glob("trixie-*")):
+        shutil.rmtree(old, ignore_errors=True)
     _run("mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}", "trixie", new)
     wheels = new / "wheels"
     _run(

@@ -131,14 +131,15 @@ def drive() -> dict:
     wires = Wires(RUN / "wires")
     time.sleep(0.5)
     before = moving(wires)
-    since = run("date", "+%Y-%m-%d %H:%M:%S").strip()
+    since_us = time.time_ns() // 1000
     said = run("autcar", "service", "arm")
     wait(lambda: moving(wires), what="wheels that turn")
     updates = wires.read().updates
     time.sleep(3)
     facts = ask("status")
-    journal = run("journalctl", "-u", EDGE, "-o", "json", "--since", since, "--no-pager")
+    journal = run("journalctl", "-u", EDGE, "-o", "json", "-n", "50", "--no-pager")
     lines = [json.loads(line) for line in journal.splitlines()]
+    lines = [line for line in lines if int(line["__REALTIME_TIMESTAMP"]) > since_us]
     drove = wires.read().updates - updates
     owner = Path(f"/proc/{pid()}").owner()
     nice = os.getpriority(os.PRIO_PROCESS, guardian(pid()))
@@ -317,6 +318,27 @@ def both_services() -> dict:
     }
 
 
+def capture_hangs() -> dict:
+    """The cockpit's service has the same watchdog."""
+    run("systemctl", "reset-failed", EDGE, CAPTURE, ok=False)
+    run("autcar", "service", "start", "record")
+    process = int(prop("MainPID", CAPTURE))
+    os.kill(process, signal.SIGSTOP)
+    wait(lambda: is_ready(process, CAPTURE), what="the cockpit's service again")
+    facts = ask("status")
+    refused = run("autcar", "service", "arm", ok=False)
+    logs = run("autcar", "service", "logs", "-n", "20")
+    status = run("autcar", "service", "status")
+    run("autcar", "service", "stop")
+    return {
+        "facts": facts,
+        "refused": refused,
+        "logs": logs,
+        "status": status,
+        "stopped": [prop("Result", unit) for unit in (EDGE, CAPTURE)],
+    }
+
+
 def arm_before_power_off() -> dict:
     """Leave the car driving: the power goes."""
     driving()
@@ -447,6 +469,42 @@ def update() -> dict:
         "started_anew": started_anew,
         "no_such_wheel": install,
         "left": left + [str(p) for p in Path("/opt/autcar").glob("a")],
+    }
+
+
+def deploy_by_ssh() -> dict:
+    """As on a Raspberry Pi: a user in the car's group who may use sudo, over the car's sshd."""
+    from autcar.shelf import Shelf
+
+    fresh()
+    home = Path("/home/pi/.ssh")
+    home.mkdir(parents=True)
+    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/tmp/key")
+    (home / "authorized_keys").write_text(Path("/tmp/key.pub").read_text())
+    run("chown", "-R", "pi:pi", "/home/pi")
+    run("chmod", "-R", "go=", "/home/pi")
+    Path("/etc/sudoers.d/pi").write_text("pi ALL=(ALL) NOPASSWD: ALL\n")
+    Path("/tmp/ssh_config").write_text(
+        "Host car\n  HostName 127.0.0.1\n  User pi\n  IdentityFile /tmp/key\n"
+        "  StrictHostKeyChecking accept-new\n  LogLevel ERROR\n"
+    )
+    another_model("sshed")
+    began = time.monotonic()
+    said = run(
+        *("autcar", "deploy", "pi@car", "/tmp/sshed", "--ssh-config", "/tmp/ssh_config"), ok=False
+    )
+    took = time.monotonic() - began
+    drives = ask("status")["folder"]
+    status = run("autcar", "status", "pi@car", "--ssh-config", "/tmp/ssh_config", ok=False)
+    back = run("runuser", "-u", "pi", "--", "autcar", "models", "rollback", ok=False)
+    return {
+        "said": said,
+        "took_s": round(took, 1),
+        "drives": drives,
+        "status": status,
+        "back": back,
+        "after": ask("status")["folder"],
+        "left": [str(path) for path in Shelf().state.rglob(".*")],
     }
 
 

@@ -21,9 +21,16 @@ pytestmark = [
 
 FIRST = (
     *("install", "drive", "kill", "kill_all", "kill_guardian", "hang", "hang_all", "stop"),
-    *("five_crashes", "wrong_config", "no_camera", "both_services", "arm_before_power_off"),
+    *(
+        "five_crashes",
+        "wrong_config",
+        "no_camera",
+        "both_services",
+        "capture_hangs",
+        "arm_before_power_off",
+    ),
 )
-SECOND = ("after_reboot", "arm_at_boot", "models", "trial_before_power_off")
+SECOND = ("after_reboot", "arm_at_boot", "models", "deploy_by_ssh", "trial_before_power_off")
 THIRD = ("after_trial", "update", "remove")
 
 UNITS = ("autcar-edge.service", "autcar-capture.service")
@@ -75,7 +82,7 @@ def test_drive(seen):
     assert seen["owner"] == "autcar"
     # Three seconds of driving are one line, with its reason as a field.
     assert ["default (int8, LiteRT): drives", "DRIVING"] in seen["log"]
-    assert len(seen["log"]) <= 3
+    assert len(seen["log"]) <= 2
     assert seen["disarm"] == [False, "at rest: not armed\n"]
     assert seen["rest_ms"] <= 100
     assert seen["still_active"] == "active"
@@ -135,6 +142,16 @@ def test_both_services(seen):
     assert seen["active_together"] == 1
 
 
+def test_capture_hangs(seen):
+    assert seen["facts"]["service"] == "record"
+    assert not seen["facts"]["armed"]
+    assert "open the cockpit and take the wheel" in seen["refused"]
+    assert "Watchdog timeout" in seen["logs"]
+    assert "ready: http://" in seen["logs"]
+    assert "runs: at rest" in seen["status"]
+    assert seen["stopped"][1] == "success"
+
+
 def test_after_reboot(seen, booted):
     assert booted[0]["arm_before_power_off"]["armed"]
     assert len(seen["active"]) == 1  # though both were enabled
@@ -159,6 +176,15 @@ def test_models(seen):
     assert "is not for you" in seen["stranger"]
     assert seen["friend"][0].startswith("friend-")
     assert seen["friend"][1] == "armed: it drives\n"
+
+
+def test_deploy_by_ssh(seen):
+    assert "ready and healthy" in seen["said"], seen["said"]
+    assert seen["drives"].startswith("sshed-")
+    assert "✓ pi@car  drive: at rest, not armed; model sshed-" in seen["status"]
+    assert "ready and healthy" in seen["back"]
+    assert seen["after"] == "default"
+    assert seen["left"] == []
 
 
 def test_update(seen):
