@@ -28,6 +28,7 @@ from autcar.errors import AutcarError, BundleError, DataNotFoundError
 SHIPPED = "shipped"
 _LARGEST = 500_000_000
 _FEWEST_FREE = 50_000_000
+_LOCK = "trial.lock"
 
 
 class ShelfError(AutcarError, RuntimeError):
@@ -57,7 +58,8 @@ class Shelf:
 
     def active(self) -> Path:
         """The bundle that a service starting now drives with."""
-        for link in (self._running / "trial", self.state / "current"):
+        trial = self._running / "trial"
+        for link in (*[trial] * self._trial_goes_on(), self.state / "current"):
             if (link / MANIFEST).is_file():
                 return link.resolve()
         return shipped_bundle()
@@ -146,13 +148,44 @@ class Shelf:
 
     @contextmanager
     def trial(self, name: str) -> Iterator[None]:
-        """Let a service that starts now drive ``name``; afterwards, or after a boot, no more."""
-        link = self._running / "trial"
-        point(link, self.find(name))
+        """Let a service that starts now drive ``name``; afterwards, or after a boot, no more.
+
+        Nor when whoever tries it has died. Raises :class:`ShelfError` during another trial.
+        """
+        import fcntl
+
+        link, folder = self._running / "trial", self.find(name)
+        self._make()
+        # Opened to read, as anybody may; root or another user may have made it.
+        with open(os.open(self._running / _LOCK, os.O_RDONLY | os.O_CREAT, 0o644)) as lock:
+            for attempt in range(10):  # a service that starts looks at the lock for a moment
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    time.sleep(0.05)
+                    if attempt == 9:
+                        raise ShelfError(
+                            "another model is on trial right now; wait a little, then try again"
+                        ) from None
+            try:
+                point(link, folder)
+                yield
+            finally:
+                link.unlink(missing_ok=True)
+
+    def _trial_goes_on(self) -> bool:
+        """Whether somebody waits for the outcome of a trial."""
+        import fcntl
+
         try:
-            yield
-        finally:
-            link.unlink(missing_ok=True)
+            with open(self._running / _LOCK) as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except FileNotFoundError:
+            pass
+        return False
 
     def switch(self, name: str) -> None:
         """Make ``name`` the model that drives from the next start on, in one step."""

@@ -85,6 +85,12 @@ def test_a_trial_is_over_with_its_end_and_after_a_boot(shelf, tmp_path):
         assert shelf.models()[0].on_trial
         rebooted = Shelf(shelf.state, tmp_path / "empty-after-boot")
         assert rebooted.active() == shipped_bundle()
+        with pytest.raises(ShelfError, match="another model is on trial"), shelf.trial(SHIPPED):
+            pass
+        assert shelf.active().name == name
+    assert shelf.active() == shipped_bundle()
+    # Who tried it has died: its lock is gone, the link is not.
+    (tmp_path / "run/trial").symlink_to(shelf.find(name))
     assert shelf.active() == shipped_bundle()
 
 
