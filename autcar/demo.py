@@ -77,6 +77,9 @@ def _on_track(config: Config, seed: int, tracks: tuple[int, ...]) -> Config:
 
 def _demo(arguments: argparse.Namespace) -> int:
     from autcar.progress import terminal_progress
+    from trainer.quiet import import_tensorflow
+
+    import_tensorflow()
     from trainer.report import write_report
 
     began = time.monotonic()
