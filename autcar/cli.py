@@ -43,17 +43,17 @@ class _Terminated(BaseException):
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser with all verbs."""
+    import autcar.appliance.car_side
+    import autcar.appliance.deploy
+    import autcar.appliance.models
+    import autcar.appliance.service
+    import autcar.appliance.update
     import autcar.calibrate
-    import autcar.car_side
     import autcar.data
     import autcar.demo
-    import autcar.deploy
     import autcar.doctor
     import autcar.improve
-    import autcar.models_verb
-    import autcar.service
     import autcar.tools
-    import autcar.update
     import capture.cli
     import edge.cli
     import trainer.cli
@@ -76,11 +76,11 @@ def build_parser() -> argparse.ArgumentParser:
         autcar.improve,
         autcar.calibrate,
         autcar.doctor,
-        autcar.deploy,
-        autcar.models_verb,
-        autcar.update,
-        autcar.service,
-        autcar.car_side,
+        autcar.appliance.deploy,
+        autcar.appliance.models,
+        autcar.appliance.update,
+        autcar.appliance.service,
+        autcar.appliance.car_side,
         autcar.tools,
     ):
         package.add_verbs(verbs)

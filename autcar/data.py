@@ -262,6 +262,6 @@ def _merge(arguments: argparse.Namespace) -> int:
 
 
 def _pull(arguments: argparse.Namespace) -> int:
-    from autcar.pull import pull_all
+    from autcar.appliance.pull import pull_all
 
     return pull_all(arguments)

@@ -9,11 +9,11 @@ import argparse
 from contextlib import ExitStack
 from typing import Any
 
-from autcar.control import Control
+from autcar.appliance.control import Control
+from autcar.appliance.service_mode import UNAVAILABLE, open_when_there
+from autcar.appliance.systemd import Notifier, service_log
 from autcar.errors import AutcarError, CameraError
 from autcar.safety import Reason
-from autcar.service_mode import UNAVAILABLE, open_when_there
-from autcar.systemd import Notifier, service_log
 from capture.daemon import Daemon
 from capture.drive import configured, open_inputs
 

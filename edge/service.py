@@ -13,14 +13,14 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from autcar import places
+from autcar.appliance import places
+from autcar.appliance.control import Control
+from autcar.appliance.service_mode import CAMERA_WAIT_S, UNAVAILABLE, open_when_there
+from autcar.appliance.shelf import Shelf
+from autcar.appliance.systemd import Notifier, service_log
 from autcar.config import load_config
-from autcar.control import Control
 from autcar.errors import AutcarError, CameraError, CameraTimeoutError
 from autcar.safety import Gate, Reason
-from autcar.service_mode import CAMERA_WAIT_S, UNAVAILABLE, open_when_there
-from autcar.shelf import Shelf
-from autcar.systemd import Notifier, service_log
 from edge.drive import open_bundle
 from edge.loop import Loop, Tick
 

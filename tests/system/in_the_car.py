@@ -15,8 +15,8 @@ import time
 import traceback
 from pathlib import Path
 
-from autcar.control import ask
-from autcar.service import health
+from autcar.appliance.control import ask
+from autcar.appliance.service import health
 from autcar.simulator.wires import Wires
 
 EDGE, CAPTURE = "autcar-edge.service", "autcar-capture.service"
@@ -375,8 +375,8 @@ def another_model(name: str) -> bytes:
     import io
     import shutil
 
+    from autcar.appliance.shelf import pack
     from autcar.bundle import shipped_bundle
-    from autcar.shelf import pack
 
     folder = Path("/tmp") / name
     shutil.copytree(shipped_bundle(), folder)
@@ -474,7 +474,7 @@ def update() -> dict:
 
 def deploy_by_ssh() -> dict:
     """As on a Raspberry Pi: a user in the car's group who may use sudo, over the car's sshd."""
-    from autcar.shelf import Shelf
+    from autcar.appliance.shelf import Shelf
 
     fresh()
     home = Path("/home/pi/.ssh")
@@ -510,7 +510,7 @@ def deploy_by_ssh() -> dict:
 
 def trial_before_power_off() -> dict:
     """The power goes while a model is on trial."""
-    from autcar.shelf import Shelf
+    from autcar.appliance.shelf import Shelf
 
     fresh()
     name = receive("fourth")
@@ -528,7 +528,7 @@ def _drives(name: str) -> bool:
 
 
 def after_trial() -> dict:
-    from autcar.shelf import Shelf
+    from autcar.appliance.shelf import Shelf
 
     wait(lambda: is_ready() or is_ready(unit=CAPTURE), 30, "a service after the boot")
     # Its owner chose, before the power went, that it drives off by itself.

@@ -201,7 +201,7 @@ class SshdCar:
 
     def drives(self) -> str:
         """The model with which the running service drives, as it says itself."""
-        from autcar.control import ask
+        from autcar.appliance.control import ask
 
         assert self.unit["state"] == "active", self.unit
         return ask("status", self.run)["folder"]

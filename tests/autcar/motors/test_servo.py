@@ -5,12 +5,12 @@ import os
 
 import pytest
 
+from autcar.appliance.service import ServiceError, car_drop_in
 from autcar.commands import CLASSES
 from autcar.config import Config, MotorsSection
 from autcar.errors import ConfigError, MotorError
 from autcar.motors import open_motors
 from autcar.motors.servo import Pca9685, ServoMotors, ServoSettings
-from autcar.service import ServiceError, car_drop_in
 from autcar.testing import check_motors
 from tests.autcar.motors import fake_pwm
 

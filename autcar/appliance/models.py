@@ -58,8 +58,8 @@ def switch(name: str, *, forced: tuple[str, ...] = (), by: str = "") -> str:
     ready, or not healthy for :data:`HEALTHY_S`, brings the old model back and raises
     :class:`SwitchError`. Until the trial is over a power cut brings the old one back, too.
     """
-    from autcar.service import UNITS, ServiceError, health, systemctl
-    from autcar.shelf import Shelf
+    from autcar.appliance.service import UNITS, ServiceError, health, systemctl
+    from autcar.appliance.shelf import Shelf
 
     shelf, unit = Shelf(), UNITS["drive"]
     before = shelf.current()
@@ -93,7 +93,7 @@ def switch(name: str, *, forced: tuple[str, ...] = (), by: str = "") -> str:
 
 def refuse_while_driving() -> None:
     """Raise :class:`SwitchError` when the running service is armed."""
-    from autcar.control import ControlError, ask
+    from autcar.appliance.control import ControlError, ask
 
     try:
         armed = ask("status")["armed"]
@@ -105,9 +105,9 @@ def refuse_while_driving() -> None:
 
 def _see_healthy(folder: str) -> None:
     """Watch a service that just became ready. Raises :class:`SwitchError` unless it does well."""
-    from autcar import places
+    from autcar.appliance import places
+    from autcar.appliance.control import ask
     from autcar.config import load_config
-    from autcar.control import ask
 
     wanted = 0.5 * load_config(places.config()).camera.fps
     frames, until = -1, time.monotonic() + HEALTHY_S
@@ -126,7 +126,7 @@ def _see_healthy(folder: str) -> None:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    from autcar.shelf import SHIPPED, Shelf, as_dict
+    from autcar.appliance.shelf import SHIPPED, Shelf, as_dict
 
     shelf = Shelf()
     models = shelf.models()
@@ -152,7 +152,7 @@ def _use(arguments: argparse.Namespace) -> int:
 
 
 def _rollback(_arguments: argparse.Namespace) -> int:
-    from autcar.shelf import Shelf, ShelfError
+    from autcar.appliance.shelf import Shelf, ShelfError
 
     previous = Shelf().previous()
     if previous is None:
@@ -162,7 +162,7 @@ def _rollback(_arguments: argparse.Namespace) -> int:
 
 
 def _remove(arguments: argparse.Namespace) -> int:
-    from autcar.shelf import Shelf
+    from autcar.appliance.shelf import Shelf
 
     Shelf().remove(arguments.name)
     print(f"{arguments.name} is gone")

@@ -11,9 +11,9 @@ import tarfile
 from pathlib import Path
 from typing import IO
 
-from autcar.car_side import DIGESTS
+from autcar.appliance.car_side import DIGESTS
+from autcar.appliance.fleet import CarError, RemoteCar, find_cars, show, with_each
 from autcar.errors import DataError
-from autcar.fleet import CarError, RemoteCar, find_cars, show, with_each
 
 _PART = ".part"
 

@@ -36,12 +36,13 @@ def add_verbs(verbs: Any) -> None:
 def _facts(_arguments: argparse.Namespace) -> int:
     import shutil
 
-    from autcar import __version__, places
+    from autcar import __version__
+    from autcar.appliance import places
+    from autcar.appliance.control import ControlError, ask
+    from autcar.appliance.service import UNITS, health
+    from autcar.appliance.shelf import Shelf
     from autcar.commands import LABELS
-    from autcar.control import ControlError, ask
     from autcar.interpreter import find_runtime
-    from autcar.service import UNITS, health
-    from autcar.shelf import Shelf
     from autcar.tools import machine
 
     config = _config()
@@ -70,14 +71,14 @@ def _facts(_arguments: argparse.Namespace) -> int:
 
 
 def _receive(_arguments: argparse.Namespace) -> int:
-    from autcar.shelf import Shelf
+    from autcar.appliance.shelf import Shelf
 
     print(json.dumps({"name": Shelf().receive(sys.stdin.buffer, _config())}))
     return 0
 
 
 def _use(arguments: argparse.Namespace) -> int:
-    from autcar.models_verb import switch
+    from autcar.appliance.models import switch
 
     said = switch(arguments.name, forced=tuple(arguments.forced), by=arguments.by)
     print(json.dumps({"said": said}))
@@ -120,14 +121,14 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes, mtime: float) -> None:
 
 def recordings() -> Path:
     """Where this car's services write recordings."""
-    from autcar import places
+    from autcar.appliance import places
 
     folder: str = _config().record.folder
     return places.state() / folder
 
 
 def _config() -> Any:
-    from autcar import places
+    from autcar.appliance import places
     from autcar.config import Config, load_config
 
     path = places.config()

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from autcar import places
+from autcar.appliance import places
 from autcar.bundle import MANIFEST, Bundle, load_bundle, shipped_bundle
 from autcar.config import Config
 from autcar.errors import AutcarError, BundleError, DataNotFoundError

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from autcar.appliance.deploy import DeployError, check_fits
+from autcar.appliance.fleet import CarError, RemoteCar, find_cars, with_each
+from autcar.appliance.release import objections
+from autcar.appliance.shelf import SHIPPED, Shelf, ShelfError, check_runs, pack
 from autcar.bundle import load_bundle, shipped_bundle
 from autcar.cli import build_parser
 from autcar.config import Config
-from autcar.deploy import DeployError, check_fits
 from autcar.errors import BundleError, ConfigError, DataError, DataNotFoundError
-from autcar.fleet import CarError, RemoteCar, find_cars, with_each
-from autcar.release import objections
-from autcar.shelf import SHIPPED, Shelf, ShelfError, check_runs, pack
 
 
 def bundle_called(folder: Path, name: str, **changes) -> Path:
@@ -258,7 +258,7 @@ def test_an_address_cannot_become_an_option():
 
 
 def test_pulling_writes_only_what_was_offered_inside_its_folder(tmp_path):
-    from autcar.pull import pull
+    from autcar.appliance.pull import pull
 
     class Liar(RemoteCar):
         def ask(self, *words, feed=None):

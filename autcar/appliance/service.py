@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autcar import places
+from autcar.appliance import places
+from autcar.appliance.control import ask
 from autcar.config import Config, load_config, template
-from autcar.control import ask
 from autcar.errors import AutcarError, ConfigError
 from autcar.motors import DRIVERS
 
@@ -261,7 +261,7 @@ class Installer:
 
 def unit_folder() -> Path:
     """Where the units lie: in the installed package, or in the checkout."""
-    package = Path(__file__).parent
+    package = Path(__file__).parent.parent
     installed = package / "units"
     return installed if installed.is_dir() else package.parent / "systemd"
 

@@ -9,9 +9,9 @@ from autcar.errors import CameraError
 from autcar.rig import open_rig
 
 if TYPE_CHECKING:
+    from autcar.appliance.systemd import Notifier
     from autcar.config import Config
     from autcar.rig import Rig
-    from autcar.systemd import Notifier
 
 UNAVAILABLE = 69
 """Exit code for a car without a camera: trying again at once would not bring one."""

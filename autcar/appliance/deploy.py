@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from autcar.errors import AutcarError
 
 if TYPE_CHECKING:
+    from autcar.appliance.fleet import RemoteCar
     from autcar.bundle import Bundle
-    from autcar.fleet import RemoteCar
 
 _EXAMPLES = """\
 examples:
@@ -77,9 +77,9 @@ def _connection(parser: Any) -> None:
 
 
 def _deploy(arguments: argparse.Namespace) -> int:
+    from autcar.appliance.fleet import find_cars, show, with_each
+    from autcar.appliance.release import CHECKS, objections
     from autcar.bundle import load_bundle
-    from autcar.fleet import find_cars, show, with_each
-    from autcar.release import CHECKS, objections
 
     if not arguments.cars and not arguments.all:
         raise DeployError(
@@ -106,7 +106,7 @@ def deploy(car: RemoteCar, bundle: Bundle, forced: tuple[str, ...] = ()) -> str:
 
     Raises an :class:`AutcarError` that says why the old model still drives.
     """
-    from autcar.shelf import pack
+    from autcar.appliance.shelf import pack
 
     facts = car.ask("facts")
     check_fits(car, facts, bundle)
@@ -119,7 +119,7 @@ def deploy(car: RemoteCar, bundle: Bundle, forced: tuple[str, ...] = ()) -> str:
 
 def check_fits(car: RemoteCar, facts: dict[str, Any], bundle: Bundle) -> None:
     """Raise unless ``bundle`` fits what the car says of itself; before anything is uploaded."""
-    from autcar.car_side import PROTOCOL
+    from autcar.appliance.car_side import PROTOCOL
 
     if facts["protocol"] != PROTOCOL:
         raise DeployError(
@@ -135,7 +135,7 @@ def check_fits(car: RemoteCar, facts: dict[str, Any], bundle: Bundle) -> None:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    from autcar.fleet import find_cars, show, with_each
+    from autcar.appliance.fleet import find_cars, show, with_each
 
     cars = find_cars(arguments.cars, arguments.ssh_config)
     return show(with_each(cars, _how_it_is))

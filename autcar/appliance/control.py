@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-from autcar import places
+from autcar.appliance import places
 from autcar.errors import AutcarError
 
 NAME = "control"

@@ -11,12 +11,19 @@ from pathlib import Path
 
 import pytest
 
+from autcar.appliance.control import Control, ControlError, ask
+from autcar.appliance.service import (
+    UNITS,
+    Installer,
+    ServiceError,
+    car_drop_in,
+    carry_out,
+    motor_pins,
+)
+from autcar.appliance.service import health as health_of
+from autcar.appliance.systemd import JournalHandler, Notifier
 from autcar.config import Config, load_config
-from autcar.control import Control, ControlError, ask
 from autcar.errors import ConfigError
-from autcar.service import UNITS, Installer, ServiceError, car_drop_in, carry_out, motor_pins
-from autcar.service import health as health_of
-from autcar.systemd import JournalHandler, Notifier
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's")
 
@@ -267,7 +274,7 @@ def test_status_says_it_in_a_sentence(monkeypatch, shown, says):
         "StartLimitBurst": "5",
     }
     text = "\n".join(f"{key}={value}" for key, value in (usual | shown).items())
-    monkeypatch.setattr("autcar.service.systemctl", lambda *command, **_: text)
+    monkeypatch.setattr("autcar.appliance.service.systemctl", lambda *command, **_: text)
     assert says in health_of("autcar-edge.service")["says"]
 
 

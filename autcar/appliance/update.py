@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from autcar import places
+from autcar.appliance import places
 from autcar.errors import AutcarError
 
 SLOTS = ("a", "b")
@@ -86,7 +86,7 @@ class Slots:
 
     def update(self, what: str, wheels: str | None = None) -> str:
         """Install ``what`` and switch to it, or raise :class:`UpdateError` and change nothing."""
-        from autcar.models_verb import refuse_while_driving
+        from autcar.appliance.models import refuse_while_driving
 
         refuse_while_driving()
         slot = self.other()
@@ -102,7 +102,7 @@ class Slots:
 
     def back(self) -> str:
         """Switch to the other slot's software."""
-        from autcar.models_verb import refuse_while_driving
+        from autcar.appliance.models import refuse_while_driving
 
         slot = self.other()
         if not (slot / "bin/autcar").exists():
@@ -130,8 +130,8 @@ class Slots:
             _run([program, "drive", "--fast", "--seconds", str(_CHECKED_S)], folder)
 
     def _switch(self, slot: Path) -> None:
-        from autcar.service import UNITS, health, systemctl
-        from autcar.shelf import point
+        from autcar.appliance.service import UNITS, health, systemctl
+        from autcar.appliance.shelf import point
 
         running = [unit for unit in UNITS.values() if health(unit)["state"] == "active"]
         try:
@@ -150,7 +150,7 @@ class Slots:
     @contextmanager
     def _trial(self, slot: Path) -> Iterator[None]:
         """Let services that start now run from ``slot``; afterwards, or after a boot, no more."""
-        from autcar.service import UNITS, systemctl
+        from autcar.appliance.service import UNITS, systemctl
 
         drop_ins = [self._runtime / f"{unit}.d" / _TRIAL for unit in UNITS.values()]
         current = str(self.folder / "current")
@@ -169,7 +169,7 @@ class Slots:
 
 def _start_line(unit: str) -> str:
     """The unit's last ``ExecStart=`` line, the owner's drop-ins included."""
-    from autcar.service import systemctl, unit_folder
+    from autcar.appliance.service import systemctl, unit_folder
 
     text = systemctl("cat", unit, check=False) or (unit_folder() / unit).read_text()
     return [line for line in text.splitlines() if line.startswith("ExecStart=/")][-1]
@@ -177,9 +177,9 @@ def _start_line(unit: str) -> str:
 
 def _see_running(unit: str) -> None:
     """Watch a service that just became ready. Raises :class:`UpdateError` unless it stays so."""
-    from autcar.control import ask
-    from autcar.models_verb import HEALTHY_S
-    from autcar.service import health
+    from autcar.appliance.control import ask
+    from autcar.appliance.models import HEALTHY_S
+    from autcar.appliance.service import health
 
     before = health(unit)["pid"]
     until = time.monotonic() + HEALTHY_S

@@ -1,0 +1,1 @@
+"""The car as an appliance: services that start at boot, deployment, several cars, updates."""
