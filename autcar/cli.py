@@ -11,8 +11,10 @@ failed), 2 wrong input, 3 a fault in autcar itself, 130 Ctrl-C, 143 terminated.
 from __future__ import annotations
 
 import argparse
+import difflib
 import logging
 import os
+import re
 import signal
 import sys
 import traceback
@@ -41,6 +43,19 @@ class _Terminated(BaseException):
     """SIGTERM or SIGHUP: unwinds through every ``finally``, which stops the wheels."""
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what was probably meant, and where to read on."""
+
+    def error(self, message: str) -> NoReturn:
+        found = re.match(r"argument VERB: invalid choice: '(.*?)' \(choose from (.*)\)", message)
+        if found:
+            verbs = re.findall(r"[\w-]+", found[2])
+            near = difflib.get_close_matches(found[1], verbs, 1)
+            hint = f"; did you mean `autcar {near[0]}`?" if near else ""
+            message = f"there is no verb {found[1]!r}{hint}"
+        self.exit(WRONG_INPUT, f"autcar: {message}; see `{self.prog} --help`\n")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser with all verbs."""
     import autcar.appliance.car_side
@@ -58,7 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
     import edge.cli
     import trainer.cli
 
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="autcar",
         description="A Raspberry Pi car that learns to drive from its driver.",
         epilog=_EPILOG,
@@ -89,12 +104,16 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code."""
+    return run_safely(lambda: _run(argv))
+
+
+def _run(argv: Sequence[str] | None) -> int:
     arguments = build_parser().parse_args(argv)
     logging.basicConfig(
         level=logging.DEBUG if arguments.verbose else logging.WARNING,
         format="%(levelname)s %(name)s: %(message)s",
     )
-    return run_safely(lambda: int(arguments.run(arguments)))
+    return int(arguments.run(arguments))
 
 
 def run_safely(work: Callable[[], int]) -> int:
@@ -113,15 +132,18 @@ def run_safely(work: Callable[[], int]) -> int:
     except AutcarError as error:
         print(f"autcar: {error}", file=sys.stderr)
         return WRONG_INPUT
+    except BrokenPipeError:
+        # The reader of our output left, as `| head` does; nothing more can be printed.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except OSError as error:
+        print(f"autcar: {error}; check the path, its owner and the room left", file=sys.stderr)
+        return FAILED
     except KeyboardInterrupt:
         print("autcar: interrupted", file=sys.stderr)
         return INTERRUPTED
     except _Terminated:
         return TERMINATED
-    except BrokenPipeError:
-        # The reader of our output left, as `| head` does; nothing more can be printed.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
     except Exception:
         traceback.print_exc()
         print(

@@ -89,13 +89,14 @@ def add_verbs(verbs: Any) -> None:
         "Exit code 1 when there is a failure; warnings are none.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--config", metavar="FILE", help="car.toml (default: ./car.toml if there)")
     parser.add_argument("--json", action="store_true", help="one line of JSON instead of a list")
     parser.set_defaults(run=doctor)
 
 
 def doctor(arguments: argparse.Namespace) -> int:
     """Run the verb; returns the exit code."""
-    findings = [*examine(Machine())]
+    findings = [_config(arguments.config), *examine(Machine())]
     if arguments.json:
         print(json.dumps([asdict(finding) for finding in findings]))
     else:
@@ -122,6 +123,20 @@ def examine(machine: Machine) -> Iterator[Finding]:
         yield _power(machine)
         yield _heat(machine)
     yield from _services(machine)
+
+
+def _config(path: str | None) -> Finding:
+    from autcar.config import load_config
+    from autcar.errors import AutcarError
+
+    try:
+        config = load_config(path)
+    except AutcarError as error:
+        return Finding(FAILURE, "car.toml", "cannot be used", str(error))
+    if path is None and not Path("car.toml").is_file():
+        return Finding(OK, "car.toml", "none here: the simulated car")
+    found = f"{config.car.name}: {config.camera.driver} camera, {config.motors.driver} motors"
+    return Finding(OK, "car.toml", found)
 
 
 def _python() -> Finding:

@@ -60,10 +60,17 @@ def find_recordings(path: str | Path) -> list[Path]:
         return [path]
     found = sorted(child for child in path.iterdir() if kind_of(child)) if path.is_dir() else []
     if not found:
-        raise DataNotFoundError(
-            f"{path} holds no recording; give the folder that `autcar record` printed"
-        )
+        raise DataNotFoundError(f"{path} holds no recording; give {_folder_inside(path)}")
     return found
+
+
+def _folder_inside(path: Path) -> str:
+    """A folder a level down that holds recordings, where there is one."""
+    children = sorted(child for child in path.iterdir() if child.is_dir()) if path.is_dir() else []
+    for child in children:
+        if any(kind_of(grandchild) for grandchild in child.iterdir()):
+            return str(child)
+    return "the folder that `autcar record` printed"
 
 
 def read_recording(folder: str | Path, *, include_deleted: bool = False) -> Session:

@@ -222,6 +222,12 @@ def is_session(folder: Path) -> bool:
     return (folder / CSV).is_file()
 
 
+def _session_inside(folder: Path) -> str:
+    """A session in ``folder``, where there is one."""
+    inside = sorted(child for child in folder.iterdir() if is_session(child))
+    return str(inside[0]) if inside else "the folder that `autcar record` printed"
+
+
 def read_session(folder: str | Path, *, include_deleted: bool = False) -> Session:
     """Read a session of ours or of AutCar, without its deleted rows unless they are asked for.
 
@@ -234,8 +240,7 @@ def read_session(folder: str | Path, *, include_deleted: bool = False) -> Sessio
         raise DataNotFoundError(f"there is no folder {folder}; check the path")
     if not is_session(folder):
         raise DataNotFoundError(
-            f"{folder} has no {CSV}, so it is no recording; "
-            f"give the folder that `autcar record` printed"
+            f"{folder} has no {CSV}, so it is no recording; give {_session_inside(folder)}"
         )
     info = _read_info(folder)
     lines = (folder / CSV).read_bytes().split(b"\n")

@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from autcar.arguments import positive
+
 
 def add_verbs(verbs: Any) -> None:
     """Add ``config``, ``sim`` and ``bench``."""
@@ -46,8 +48,8 @@ def add_verbs(verbs: Any) -> None:
         "examples:\n  autcar bench\n  autcar bench --bundle models/mine --threads 2 --json",
     )
     bench.add_argument("--bundle", metavar="FOLDER", help="default: the one shipped with autcar")
-    bench.add_argument("--threads", type=int, default=1, help="interpreter threads (1)")
-    bench.add_argument("--runs", type=int, default=300, help="inferences to time (300)")
+    bench.add_argument("--threads", type=positive, default=1, help="interpreter threads (1)")
+    bench.add_argument("--runs", type=positive, default=300, help="inferences to time (300)")
     bench.add_argument("--json", action="store_true", help="end with one line of JSON")
     bench.set_defaults(run=_bench)
 

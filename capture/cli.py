@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from autcar.arguments import positive, seconds
+
 _EXAMPLES = """\
 examples:
   autcar record                                       open the cockpit page, drive and record
@@ -45,12 +47,12 @@ def add_verbs(verbs: Any) -> None:
     human.add_argument("--keyboard", action="store_true", help="drive from this terminal")
     human.add_argument("--gamepad", metavar="DEVICE", help="drive by an evdev gamepad, or 'auto'")
     human.add_argument("--script", metavar="FILE", help="drive what a file says, and record it")
-    human.add_argument("--seconds", type=float, help="end after this long (default: Ctrl-C)")
+    human.add_argument("--seconds", type=seconds, help="end after this long (default: Ctrl-C)")
     human.add_argument(
         "--service", action="store_true", help="as a systemd service does; see `autcar service`"
     )
     expert = parser.add_argument_group("driven by the expert")
-    expert.add_argument("--frames", type=int, default=2000, help="how many frames (2000)")
+    expert.add_argument("--frames", type=positive, default=2000, help="how many frames (2000)")
     parser.set_defaults(run=_record)
 
 

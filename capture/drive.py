@@ -22,10 +22,10 @@ def drive_by_hand(arguments: argparse.Namespace) -> int:
 
         steps = read_script(arguments.script)
     with open_rig(config) as rig, Daemon(config, rig, arguments.output) as daemon:
+        driven = True
         try:
             with ExitStack() as inputs:
                 open_inputs(config, arguments, daemon, inputs)
-                driven = True
                 if steps is not None:
                     from capture.script import run_script
 
@@ -34,6 +34,9 @@ def drive_by_hand(arguments: argparse.Namespace) -> int:
                     driven = run_script(daemon.helm, steps, lambda s: daemon.wait(s))
                 else:
                     daemon.wait(arguments.seconds)
+        except KeyboardInterrupt:
+            # How a person ends a recording: nothing went wrong.
+            print()
         finally:
             daemon.close()
             _summarise(daemon.recorder)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from autcar.arguments import seconds
+
 _EXAMPLES = """\
 examples:
   autcar drive                              the shipped bundle, on the simulated car
@@ -44,14 +46,14 @@ def _add_drive(verbs: Any) -> None:
     )
     parser.add_argument("--config", metavar="FILE", help="car.toml (default: ./car.toml if there)")
     parser.add_argument("--bundle", metavar="FOLDER", help="default: the one shipped with autcar")
-    parser.add_argument("--variant", help="which of the bundle's files (default: its first)")
+    parser.add_argument("--variant", help="which of the bundle's files (default: the fastest)")
     parser.add_argument(
         "--pilot",
         choices=["bundle", "expert", "straight"],
         default="bundle",
         help="who drives (bundle); expert and straight are for the simulator",
     )
-    parser.add_argument("--seconds", type=float, help="stop after this long (default: Ctrl-C)")
+    parser.add_argument("--seconds", type=seconds, help="stop after this long (default: Ctrl-C)")
     parser.add_argument("--seed", type=int, help="the simulated track; overrides [simulator] seed")
     parser.add_argument(
         "--fast", action="store_true", help="simulated car only: faster than real time, 60 s"

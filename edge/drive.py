@@ -34,6 +34,8 @@ WAY_RGB = (0, 158, 115)
 
 def drive(arguments: argparse.Namespace) -> int:
     """Run the verb; returns the exit code."""
+    if arguments.log_frames and not arguments.log:
+        raise ConfigError("--log-frames keeps frames beside a log; add --log FOLDER")
     config = load_config(arguments.config)
     if arguments.seed is not None:
         config = replace(config, simulator=replace(config.simulator, seed=arguments.seed))

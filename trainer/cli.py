@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from autcar.arguments import positive
+
 _TRAIN_EXAMPLES = """\
 examples:
   autcar train recordings --output models/mine
@@ -56,8 +58,8 @@ def _add_train(verbs: Any) -> None:
         help="compact, autcar, pilotnet or module:function (compact)",
     )
     add("--size", type=_size, default=(224, 168), metavar="WxH", help="of the frames (224x168)")
-    add("--epochs", type=int, help="at most so many (by the number of frames: 8 to 40)")
-    add("--patience", type=int, help="stop after so many epochs no better than the best")
+    add("--epochs", type=positive, help="at most so many (by the number of frames: 8 to 40)")
+    add("--patience", type=positive, help="stop after so many epochs no better than the best")
     add("--batch-size", type=int, default=64, help="frames a step (64)")
     add("--learning-rate", type=float, help="Adam's highest")
     add("--augment", default="default", help="none, default or strong (default)")
@@ -139,7 +141,12 @@ def _train(arguments: argparse.Namespace) -> int:
     if result.steering:
         print(result.steering)
     print(f"bundle {result.bundle.folder}, run {result.run}")
-    print(f"next: autcar drive --bundle {result.bundle.folder}")
+    found = result.evaluation
+    if found.accuracy <= found.baseline_accuracy:
+        print(f"WARNING: it is right no more often than always {found.baseline_label} would be")
+        print(f"next: autcar data check {arguments.data[0]}, record more, train longer")
+    else:
+        print(f"next: autcar drive --bundle {result.bundle.folder}")
     return 0 if result.proven else 1
 
 

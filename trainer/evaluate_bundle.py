@@ -42,6 +42,11 @@ def evaluate_bundle(
     manifest = loaded.manifest
     chosen = loaded.variant(variant) if variant else manifest.variants[0]
     dataset = load_dataset(data, include_deleted=include_deleted)
+    if split != "all" and dataset.digest() != manifest.data.get("digest"):
+        progress.say(
+            "note: these are not exactly the recordings that the bundle learned from, so the test "
+            "part may hold frames that it saw; on recordings that it never saw, say --split all"
+        )
     if split != "all":
         parts = split_by_time(
             dataset,

@@ -35,6 +35,7 @@ def test_help_loads_nothing_heavy():
     [
         (DataError("no data; record some"), 2, "autcar: no data; record some\n"),
         (CameraError("camera gone"), 1, "autcar: camera gone\n"),
+        (PermissionError(13, "Permission denied", "/proc/x"), 1, "'/proc/x'; check the path"),
         (KeyboardInterrupt(), 130, "autcar: interrupted\n"),
         (ZeroDivisionError("oops"), 3, "a fault in autcar"),
     ],
@@ -45,6 +46,35 @@ def test_errors_become_messages_and_exit_codes(error, code, says, capsys):
 
     assert cli.run_safely(fail) == code
     assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["drvie"], "there is no verb 'drvie'; did you mean `autcar drive`?"),
+        ([], "the following arguments are required: VERB; see `autcar --help`"),
+        (["record", "--frames", "0"], "invalid positive value: '0'"),
+        (["drive", "--seconds", "-3"], "invalid seconds value: '-3'"),
+        (["train", "here", "--epochs", "0"], "invalid positive value: '0'"),
+    ],
+)
+def test_a_slip_says_what_was_meant(words, says, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words)
+    assert ended.value.code == 2
+    assert says in capsys.readouterr().err
+
+
+def test_frames_are_logged_beside_a_log(capsys):
+    assert cli.main(["drive", "--log-frames", "--fast"]) == 2
+    assert "add --log FOLDER" in capsys.readouterr().err
+
+
+def test_doctor_reads_car_toml(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "car.toml").write_text("[camera]\nwidht = 3\n")
+    assert cli.main(["doctor"]) == 1
+    assert "did you mean width?" in capsys.readouterr().out
 
 
 def test_config_prints_a_file_that_reads_back(tmp_path, capsys):

@@ -123,6 +123,12 @@ def test_missing_folder_no_recording_and_empty_session(tmp_path):
         read_session(tmp_path)
 
 
+def test_a_folder_around_a_session_names_it(make_session):
+    folder = make_session(frames=1)
+    with pytest.raises(DataNotFoundError, match=f"give {folder}$"):
+        read_session(folder.parent)
+
+
 def test_session_json_of_another_version_or_no_json(make_session):
     folder = make_session(frames=1)
     (folder / "session.json").write_text('{"schema": 99}')
