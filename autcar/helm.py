@@ -130,13 +130,9 @@ class Helm:
                 return False
             now_ns = self._clock()
             expires_ns = now_ns + self._link_ns
-            left, right = command.wheels
-            top = min(1.0, max(0.0, self._limits.speed))
-            scale = min(1.0, top / max(abs(left), abs(right), 1e-9))
+            left, right = self._limits.bounded(*command.wheels)
             try:
-                self._wheels.drive(
-                    left * scale, right * scale, self._frame_ns or now_ns, expires_ns
-                )
+                self._wheels.drive(left, right, self._frame_ns or now_ns, expires_ns)
             except MotorError:
                 self._rest(Reason.GUARDIAN_LOST.value)
                 return False

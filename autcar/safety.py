@@ -55,6 +55,12 @@ class Limits:
     )
     speed: float = field(default=1.0, metadata={"help": "top speed, as a fraction of full"})
 
+    def bounded(self, left: float, right: float) -> tuple[float, float]:
+        """Wheel speeds with neither beyond the top speed, slowed alike so that the curve stays."""
+        top = max(0.0, self.speed)
+        scale = min(1.0, top / max(abs(left), abs(right), 1e-9))
+        return left * scale, right * scale
+
 
 class Reason(enum.Enum):
     """Why the wheels are at rest."""
@@ -174,10 +180,8 @@ class Gate:
         if now_ns - self._sure_ns > self.limits.unsure_ms * MS:
             return self.stop(Reason.LOW_CONFIDENCE)
         index = mean.index(confidence)
-        left, right = CLASSES[index].wheels
-        top = max(0.0, self.limits.speed)
-        scale = min(1.0, top / max(abs(left), abs(right), 1e-9))
-        return Verdict(left * scale, right * scale, index, confidence, None)
+        left, right = self.limits.bounded(*CLASSES[index].wheels)
+        return Verdict(left, right, index, confidence, None)
 
     def tick(self, now_ns: int) -> Verdict | None:
         """Judge the time that passed without a frame. None while all is well or stopped."""

@@ -79,7 +79,7 @@ class SessionWriter:
         self._clock = clock
         self._self_sync = self_sync
         started = clock()
-        self.folder = _new_folder(Path(parent), name or started.strftime("%Y-%m-%d_%H-%M-%S"))
+        self.folder = new_folder(Path(parent), name or started.strftime("%Y-%m-%d_%H-%M-%S"))
         self.counts: Counter[str] = Counter()
         self._quality = quality
         self._frames = 0
@@ -179,7 +179,11 @@ def _write_whole(path: Path, data: bytes) -> None:
         raise
 
 
-def _new_folder(parent: Path, name: str) -> Path:
+def new_folder(parent: Path, name: str) -> Path:
+    """Make ``parent/name``, or ``name_2`` and so on where that is there: never an old one.
+
+    Raises :class:`DataError` when 9,999 of the name are there.
+    """
     parent.mkdir(parents=True, exist_ok=True)
     for number in range(1, 10_000):
         folder = parent / (name if number == 1 else f"{name}_{number}")
@@ -188,7 +192,7 @@ def _new_folder(parent: Path, name: str) -> Path:
         except FileExistsError:
             continue
         return folder
-    raise DataError(f"{parent} already holds 9,999 sessions named {name}; choose another folder")
+    raise DataError(f"{parent} already holds 9,999 folders named {name}; choose another folder")
 
 
 @dataclass(frozen=True, slots=True)

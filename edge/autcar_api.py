@@ -228,10 +228,10 @@ class Predictions:
 class _AsCommanded:
     """Wheels that turn exactly as the function said, also where that is none of the 12 classes."""
 
-    def __init__(self, wheels: Wheels, car: CommandedCar, speed: float) -> None:
+    def __init__(self, wheels: Wheels, car: CommandedCar, limits: Limits) -> None:
         self._wheels = wheels
         self._car = car
-        self._speed = min(1.0, max(0.0, speed))
+        self._limits = limits
 
     @property
     def at_rest_because(self) -> str | None:
@@ -241,9 +241,8 @@ class _AsCommanded:
         self._wheels.arm()
 
     def drive(self, left: float, right: float, frame_time_ns: int, expires_ns: int) -> None:
-        left, right = self._car.commanded.wheels
-        scale = min(1.0, self._speed / max(abs(left), abs(right), 1e-9))
-        self._wheels.drive(left * scale, right * scale, frame_time_ns, expires_ns)
+        left, right = self._limits.bounded(*self._car.commanded.wheels)
+        self._wheels.drive(left, right, frame_time_ns, expires_ns)
 
     def stop(self) -> None:
         self._wheels.stop()
@@ -368,7 +367,7 @@ class Driver:
         pilot, wheels = self._pilot(), self._wheels
         if self._function is not None:
             self._car.heard_s = time.monotonic()
-            wheels = _AsCommanded(wheels, self._car, self._limits.speed)
+            wheels = _AsCommanded(wheels, self._car, self._limits)
         loop = Loop(self._camera, pilot, wheels, Gate(self._limits), self._clock)
         loop.arm()
         ticks = loop.ticks()

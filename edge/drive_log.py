@@ -31,7 +31,14 @@ from autcar.cameras.base import Camera, Frame
 from autcar.commands import CLASSES, LABELS, STOP, Command
 from autcar.errors import AutcarError, DataError, DataNotFoundError
 from autcar.safety import Reason
-from autcar.session import Record, SessionWriter, is_session, read_session, write_atomic
+from autcar.session import (
+    Record,
+    SessionWriter,
+    is_session,
+    new_folder,
+    read_session,
+    write_atomic,
+)
 from edge.loop import Tick
 from edge.pilots import Scores, chosen
 
@@ -105,7 +112,8 @@ class DriveLog:
         free_mb: int = 500,
         patient: bool = False,
     ) -> None:
-        self.folder = _new_folder(Path(parent))
+        name = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+        self.folder = new_folder(Path(parent), name)
         self.lost = 0
         self.problem: str | None = None
         self._info: dict[str, Any] = {
@@ -290,19 +298,6 @@ def _pack(entry: _Entry) -> bytes:
 
 def _twelve(scores: Scores) -> Scores:
     return scores if len(scores) == len(_SILENT) else _SILENT
-
-
-def _new_folder(parent: Path) -> Path:
-    parent.mkdir(parents=True, exist_ok=True)
-    name = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    for number in range(1, 1000):
-        folder = parent / (name if number == 1 else f"{name}_{number}")
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            continue
-        return folder
-    raise DataError(f"{parent} is full of runs of this second; name another folder")
 
 
 @dataclass(frozen=True)

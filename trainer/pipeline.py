@@ -25,6 +25,7 @@ from autcar.bundle import MANIFEST, Bundle, write_bundle
 from autcar.commands import LABELS
 from autcar.errors import BundleError, DataError
 from autcar.progress import LogProgress, Progress
+from autcar.session import new_folder
 from trainer import networks
 from trainer.augmentation import Augmentation, preset
 from trainer.balance import balance_indices, describe_balance
@@ -373,14 +374,7 @@ def _new_run(settings: Settings) -> Path | None:
     if settings.runs is None:
         return None
     started = datetime.now(UTC).strftime("%Y-%m-%d_%H-%M-%S")
-    for number in range(1, 1000):
-        name = f"{started}_{settings.output.name}" + (f"_{number}" if number > 1 else "")
-        try:
-            (settings.runs / name).mkdir(parents=True)
-        except FileExistsError:
-            continue
-        return settings.runs / name
-    raise DataError(f"{settings.runs} holds too many runs; name another --run-dir")
+    return new_folder(settings.runs, f"{started}_{settings.output.name}")
 
 
 def _plot(
