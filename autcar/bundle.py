@@ -21,6 +21,9 @@ from autcar.errors import BundleError, DataNotFoundError
 from autcar.safety import BLIND_LABELS
 
 SCHEMA = 1
+TASKS = ("drive", "classify", "follow")
+"""What a bundle is for: a command from a frame, another class from a frame, or pixels' classes."""
+
 MANIFEST = "manifest.json"
 CARD = "card.md"
 
@@ -29,8 +32,9 @@ CARD = "card.md"
 class Variant:
     """One ``.tflite`` file of a bundle.
 
-    ``quantization`` is ``"int8"`` or ``"float32"``. Whatever it is, the input is
-    raw ``uint8`` RGB, 1 × height × width × 3: normalisation is inside.
+    ``quantization`` is ``"int8"``, ``"float32"``, ``"float16"`` (weights) or ``"dynamic"``
+    (int8 weights, float activations). Whatever it is, the input is raw ``uint8`` RGB,
+    1 × height × width × 3: normalisation is inside.
     """
 
     name: str
@@ -42,13 +46,21 @@ class Variant:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What ``manifest.json`` holds. ``width`` and ``height`` are the input's, in pixels."""
+    """What ``manifest.json`` holds. ``width`` and ``height`` are the input's, in pixels.
+
+    ``task`` is one of :data:`TASKS`. ``labels`` are the classes of a frame, or of a pixel
+    when the task is to follow. A model that answers in parts, such as colour and number,
+    has ``heads``: each part's classes by its output's name; ``labels`` are then the
+    combinations that exist.
+    """
 
     name: str
     labels: tuple[str, ...]
     width: int
     height: int
     variants: tuple[Variant, ...]
+    task: str = "drive"
+    heads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     color: str = "RGB"
     preprocessing: str = "inside the model: feed raw uint8 RGB"
     runtime: str = "TensorFlow Lite, XNNPACK optional"
@@ -84,6 +96,11 @@ class Bundle:
         before arming: a bundle that does not fit never moves a wheel.
         """
         found = self.manifest
+        if found.task != "drive":
+            raise BundleError(
+                f"bundle {self.folder} was trained to {found.task}, not to drive; "
+                f"see `autcar models`, or train one with `autcar train`"
+            )
         commands = tuple(label for label in found.labels if label not in BLIND_LABELS)
         if commands != tuple(labels):
             raise BundleError(_label_difference(self.folder, commands, labels))
@@ -147,10 +164,16 @@ def _parse_manifest(raw: Any) -> Manifest:
         raise ValueError(f"schema {raw.get('schema')!r}, this autcar reads {SCHEMA}")
     raw = dict(raw)
     raw["labels"] = tuple(map(str, raw["labels"]))
+    heads = raw.get("heads", {})
+    if not isinstance(heads, dict):
+        raise ValueError(f"heads {heads!r} is not an object")
+    raw["heads"] = {name: tuple(map(str, classes)) for name, classes in heads.items()}
     raw["variants"] = tuple(Variant(**variant) for variant in raw["variants"])
     manifest = Manifest(**raw)
     if not manifest.variants:
         raise ValueError("no variants")
+    if manifest.task not in TASKS:
+        raise ValueError(f"task {manifest.task!r} is none of {', '.join(TASKS)}")
     for variant in manifest.variants:
         if Path(variant.file).name != variant.file:
             raise ValueError(f"file {variant.file!r} lies outside the bundle")
@@ -190,6 +213,8 @@ def write_bundle(
     metrics: Mapping[str, Any],
     data: Mapping[str, Any],
     versions: Mapping[str, str],
+    task: str = "drive",
+    heads: Mapping[str, Sequence[str]] | None = None,
 ) -> Bundle:
     """Write a bundle in one step: the folder is the new bundle or what it was before.
 
@@ -210,6 +235,8 @@ def write_bundle(
         width=width,
         height=height,
         variants=variants,
+        task=task,
+        heads={name: tuple(classes) for name, classes in (heads or {}).items()},
         metrics=metrics,
         data=data,
         versions=versions,

@@ -109,6 +109,7 @@ def main() -> None:
         metrics={"accuracy": accuracy, "recall": recall},
         data={"pictures": len(images), "seed": 1},
         versions={"keras": keras.__version__},
+        task="classify",
     )
     print(f"bundle {folder}")
 

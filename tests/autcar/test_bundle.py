@@ -82,6 +82,38 @@ def test_another_colour_order_is_refused(folder):
         load_bundle(folder).check_fits(224, 168)
 
 
+@pytest.mark.parametrize("task", ["classify", "follow"])
+def test_a_bundle_for_another_task_never_drives(folder, task):
+    edit(folder, task=task)
+    with pytest.raises(BundleError, match=f"trained to {task}, not to drive; .*autcar models"):
+        load_bundle(folder).check_fits(224, 168)
+
+
+def test_heads_are_written_and_read_back(tmp_path):
+    heads = {"colour": ("blue", "red"), "number": ("1", "2")}
+    write_bundle(
+        tmp_path / "stars",
+        models={"int8": (b"x", "int8")},
+        card="",
+        labels=["blue_1", "red_1", "red_2"],
+        width=8,
+        height=8,
+        metrics={},
+        data={},
+        versions={},
+        task="classify",
+        heads=heads,
+    )
+    manifest = load_bundle(tmp_path / "stars").manifest
+    assert (manifest.task, manifest.heads) == ("classify", heads)
+
+
+def test_an_unknown_task_is_refused(folder):
+    edit(folder, task="fly")
+    with pytest.raises(BundleError, match="task 'fly' is none of drive, classify, follow"):
+        load_bundle(folder)
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -90,6 +122,7 @@ def test_another_colour_order_is_refused(folder):
         ('{"schema": 2}', "schema 2, this autcar reads 1"),
         ('{"schema": 1, "labels": []}', "variants"),
         ('{"schema": 1, "labels": [], "variants": []}', "missing"),
+        ('{"schema": 1, "labels": [], "variants": [], "heads": []}', "heads .. is not an object"),
     ],
 )
 def test_a_manifest_that_cannot_be_read(folder, text, says):
