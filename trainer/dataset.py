@@ -16,7 +16,10 @@ import numpy.typing as npt
 from autcar.commands import LABELS
 from autcar.errors import AutcarError, DataError
 from autcar.tub import TubMapping
+from trainer.heads import Heads
 from trainer.sources import Columns, describe_missing, find_sources, read_source
+
+PARTS = ("training", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,17 @@ class Dataset:
     classes: tuple[str, ...] = LABELS
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    group_sources: tuple[str, ...] = ()
+    heads: Heads | None = None
+    masks: list[str] | None = None
+    parts: npt.NDArray[np.int8] | None = None
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """What ``labels`` index: the classes, or whether the image shows the last of them."""
+        if self.masks is None:
+            return self.classes
+        return f"without {self.classes[-1]}", f"with {self.classes[-1]}"
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -55,12 +69,15 @@ class Dataset:
             times_ns=self.times_ns[indices],
             groups=self.groups[indices],
             sources=self.sources[indices],
+            masks=self.masks and [self.masks[i] for i in indices.tolist()],
+            parts=None if self.parts is None else self.parts[indices],
         )
 
     def counts(self) -> dict[str, int]:
         """Samples by label, in class order, zero included."""
-        counts = np.bincount(self.labels, minlength=len(self.classes)).tolist()
-        return dict(zip(self.classes, counts, strict=True))
+        names = self.label_names
+        counts = np.bincount(self.labels, minlength=len(names)).tolist()
+        return dict(zip(names, counts, strict=True))
 
     def digest(self) -> str:
         """SHA-256 over each sample's path within its source, label and file size.
@@ -69,10 +86,11 @@ class Dataset:
         as size −1.
         """
         digest = hashlib.sha256()
+        names = self.label_names
         columns = zip(self.paths, self.labels.tolist(), self.groups.tolist(), strict=True)
         for path, label, group in columns:
             name = path.removeprefix(self.group_roots[group]).lstrip("/")
-            digest.update(f"{name}\t{self.classes[label]}\t{_size(path)}\n".encode())
+            digest.update(f"{name}\t{names[label]}\t{_size(path)}\n".encode())
         return digest.hexdigest()
 
 

@@ -14,12 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from autcar.errors import DataError
-from trainer.dataset import Dataset
+from trainer.dataset import PARTS, Dataset
 
 Indices = npt.NDArray[np.int64]
 
 _TRAIN, _VALIDATION, _TEST = 0, 1, 2
-_PARTS = ("training", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -198,10 +197,11 @@ def _apart(rows: Indices, others: Indices, line: Indices, gap: int) -> Indices:
 
 def _notes(dataset: Dataset, parts: tuple[Indices, ...]) -> list[str]:
     notes = []
-    recorded = np.bincount(dataset.labels, minlength=len(dataset.classes)) > 0
-    for name, rows in zip(_PARTS, parts, strict=True):
-        counts = np.bincount(dataset.labels[rows], minlength=len(dataset.classes))
-        missing = [dataset.classes[i] for i in np.flatnonzero(recorded & (counts == 0))]
+    names = dataset.label_names
+    recorded = np.bincount(dataset.labels, minlength=len(names)) > 0
+    for name, rows in zip(PARTS, parts, strict=True):
+        counts = np.bincount(dataset.labels[rows], minlength=len(names))
+        missing = [names[i] for i in np.flatnonzero(recorded & (counts == 0))]
         if missing and len(rows):
             notes.append(f"the {name} part has no frame of {', '.join(missing)}")
     return notes
