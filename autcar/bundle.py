@@ -8,6 +8,7 @@ Nothing in a bundle is ever executed or unpickled.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -258,6 +259,22 @@ def write_bundle(
         shutil.rmtree(new, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
     return Bundle(folder, manifest)
+
+
+def keep_earlier(folder: str | Path) -> Path | None:
+    """Rename the bundle at ``folder`` to the first free ``folder_1``, ``folder_2`` …
+
+    Returns its new folder, or None where there is no bundle.
+    """
+    folder = Path(folder)
+    if not (folder / MANIFEST).is_file():
+        return None
+    kept = next(
+        place
+        for place in (folder.with_name(f"{folder.name}_{number}") for number in itertools.count(1))
+        if not place.exists()
+    )
+    return folder.rename(kept)
 
 
 def shipped_bundle(name: str = "default") -> Path:

@@ -18,6 +18,7 @@ examples:
 
 what comes out: the bundle (int8 and float32 files, manifest.json, card.md), and under
 --run-dir a folder with summary.json, train.log and pictures. Ctrl-C keeps the best so far.
+A bundle that was there before stays, as models/mine_1 and so on.
 """
 
 _EVAL_EXAMPLES = """\
@@ -135,6 +136,7 @@ def _train(arguments: argparse.Namespace) -> int:
         include_deleted=arguments.include_deleted,
         seed=arguments.seed,
         runs=arguments.run_dir,
+        keep_earlier=True,
     )
     result = train_bundle(settings, terminal_progress())
     print(table(result.evaluation))

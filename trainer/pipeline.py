@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from autcar import __version__
-from autcar.bundle import MANIFEST, Bundle, write_bundle
+from autcar.bundle import MANIFEST, Bundle, keep_earlier, write_bundle
 from autcar.commands import LABELS
 from autcar.errors import BundleError, DataError
 from autcar.progress import LogProgress, Progress
@@ -52,6 +52,7 @@ class Settings:
     where the run's folder is made (None: no run folder). ``network`` is a name of
     :data:`trainer.networks.NETWORKS` or ``module:function``. ``validation`` and
     ``test`` are shares of the frames, ``gap_s`` seconds apart from training.
+    ``keep_earlier``: a bundle that is there already gets another name, and stays.
     """
 
     data: tuple[str | Path, ...]
@@ -70,6 +71,7 @@ class Settings:
     include_deleted: bool = False
     seed: int = 0
     runs: Path | None = Path("runs")
+    keep_earlier: bool = False
 
 
 @dataclass(frozen=True)
@@ -214,6 +216,8 @@ def _train_on(
         **proof.as_dict(),
     }
     data = _describe_data(settings, dataset, split, shown)
+    if settings.keep_earlier and (earlier := keep_earlier(settings.output)):
+        progress.say(f"the earlier {settings.output} is now {earlier}")
     bundle = write_bundle(
         settings.output,
         models={kind: (content, kind) for kind, content in files.items()},

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from autcar.bundle import load_bundle, write_bundle
+from autcar.bundle import keep_earlier, load_bundle, write_bundle
 from autcar.commands import LABELS
 from autcar.errors import BundleError, DataNotFoundError
 
@@ -166,3 +166,11 @@ def test_writing_replaces_a_bundle_and_nothing_else(folder, tmp_path):
         "int8.tflite",
         "manifest.json",
     ]
+
+
+def test_an_earlier_bundle_is_kept_under_another_name(folder, tmp_path):
+    assert keep_earlier(tmp_path / "nothing") is None
+    (tmp_path / "mine_1").mkdir()
+    assert keep_earlier(folder) == tmp_path / "mine_2"
+    assert not folder.exists()
+    assert load_bundle(tmp_path / "mine_2").manifest.name == "mine"
