@@ -64,6 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     import autcar.appliance.service
     import autcar.appliance.update
     import autcar.calibrate
+    import autcar.classroom.cli
     import autcar.data
     import autcar.demo
     import autcar.doctor
@@ -92,6 +93,7 @@ def build_parser() -> argparse.ArgumentParser:
         autcar.calibrate,
         autcar.doctor,
         autcar.appliance.deploy,
+        autcar.classroom.cli,
         autcar.appliance.models,
         autcar.appliance.update,
         autcar.appliance.service,

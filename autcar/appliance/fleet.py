@@ -10,6 +10,7 @@ A ``cars.toml`` in the working folder, or below ``~/.config/autcar``::
     port = 2222                 # all but the address may be left out
     identity = "~/.ssh/blue"
     sudo = true                 # where the user is not in the car's group autcar
+    cockpit = "http://10.0.0.7:9000"    # for `autcar fleet`, where it is not on port 8080
 """
 
 from __future__ import annotations
@@ -40,7 +41,10 @@ class CarError(AutcarError, ConnectionError):
 
 @dataclass(frozen=True)
 class RemoteCar:
-    """A car that ssh reaches. ``ssh_config`` is a file of ssh's own settings."""
+    """A car that ssh reaches.
+
+    ``ssh_config`` is a file of ssh's own settings, ``cockpit`` its cockpit's URL.
+    """
 
     name: str
     address: str
@@ -48,6 +52,7 @@ class RemoteCar:
     identity: str = ""
     sudo: bool = False
     ssh_config: str = ""
+    cockpit: str = ""
 
     def command(self, *words: str) -> list[str]:
         """The command that runs ``autcar`` with ``words`` on the car."""

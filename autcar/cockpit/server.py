@@ -40,14 +40,16 @@ log = logging.getLogger("autcar.cockpit")
 PICTURE = struct.Struct("<Iqb3x")
 """Before each JPEG: frame number, its time in ns, the class of its command or −1."""
 
-_PAGE = Path(__file__).parent / "page"
+PAGE = Path(__file__).parent / "page"
+"""Where the page's files lie."""
+
 _FILES = {
     "/": ("index.html", "text/html"),
     "/cockpit.js": ("cockpit.js", "text/javascript"),
     "/cockpit.css": ("cockpit.css", "text/css"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
-_HEADERS = {
+HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
         "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -58,6 +60,8 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+"""What every answer carries: a page of ours loads nothing from elsewhere, nor is framed."""
+
 _COOKIE = "autcar"
 _STATUS_S = 0.1
 _HEALTH_S = 2.0
@@ -265,14 +269,14 @@ class Cockpit:
             self._admit(request)
             response = await handler(request)
         except web.HTTPException as error:
-            error.headers.update(_HEADERS)
+            error.headers.update(HEADERS)
             raise
         except DataNotFoundError as error:
             response = web.json_response({"error": str(error)}, status=404)
         except AutcarError as error:
             response = web.json_response({"error": str(error)}, status=422)
         if not response.prepared:
-            response.headers.update(_HEADERS)
+            response.headers.update(HEADERS)
         return response
 
     def _admit(self, request: web.Request) -> None:
@@ -292,7 +296,7 @@ class Cockpit:
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
         name, kind = _FILES[request.path]
-        return web.Response(body=(_PAGE / name).read_bytes(), content_type=kind, charset="utf-8")
+        return web.Response(body=(PAGE / name).read_bytes(), content_type=kind, charset="utf-8")
 
     async def _hello(self, request: web.Request) -> web.StreamResponse:
         return web.json_response({"car": self._car, "paired": self._paired(request)})
