@@ -4,8 +4,7 @@ Each verb is declared in the package that does its work, by an ``add_verbs``
 function that imports nothing heavy: TensorFlow, OpenCV and NumPy are imported
 when a verb runs, so ``autcar --help`` is quick on a Pi.
 
-Exit codes: 0 done, 1 the work ended badly (the car stopped on a fault, a check
-failed), 2 wrong input, 3 a fault in autcar itself, 130 Ctrl-C, 143 terminated.
+:mod:`autcar.exit_codes` has what its exit codes mean.
 """
 
 from __future__ import annotations
@@ -24,8 +23,7 @@ from typing import NoReturn
 
 from autcar import __version__
 from autcar.errors import AutcarError, CameraError, MotorError
-
-OK, FAILED, WRONG_INPUT, BUG, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
+from autcar.exit_codes import BUG, FAILED, INTERRUPTED, OK, TERMINATED, WRONG_INPUT
 
 _EPILOG = """\
 the loop:

@@ -10,9 +10,10 @@ from contextlib import ExitStack
 from typing import Any
 
 from autcar.appliance.control import Control
-from autcar.appliance.service_mode import UNAVAILABLE, open_when_there
+from autcar.appliance.service_mode import open_when_there
 from autcar.appliance.systemd import Notifier, service_log
 from autcar.errors import AutcarError, CameraError
+from autcar.exit_codes import NO_CAMERA
 from autcar.safety import Reason
 from capture.daemon import Daemon
 from capture.drive import configured, open_inputs
@@ -49,7 +50,7 @@ def serve(arguments: argparse.Namespace) -> int:
         notifier.status(f"failed: {error}")
         log.error("%s", error, extra={"fields": {"reason": type(error).__name__}})
         if isinstance(error, CameraError) and not ready:
-            return UNAVAILABLE
+            return NO_CAMERA
         raise
 
 

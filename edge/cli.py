@@ -13,6 +13,7 @@ examples:
   autcar drive --bundle models/mine         your own bundle
   autcar drive --seed 7 --seconds 30        another simulated track, for 30 s
   autcar drive --fast --map drive.png       faster than real time, with a map of the way driven
+  autcar drive --fast --seconds 20 --film drive.webp   a film of it, beside what it sees
   autcar drive --pilot straight --fast      the baseline that any bundle must beat
   autcar drive --log drives --log-frames    keep every decision and frame; see autcar replay
   autcar drive --shadow models/new          a second bundle looks on, and is compared
@@ -59,6 +60,9 @@ def _add_drive(verbs: Any) -> None:
         "--fast", action="store_true", help="simulated car only: faster than real time, 60 s"
     )
     parser.add_argument("--map", metavar="PNG", help="simulated car only: draw the way driven")
+    parser.add_argument(
+        "--film", metavar="WEBP", help="simulated car only: film it, beside what it sees"
+    )
     parser.add_argument(
         "--log", metavar="FOLDER", help="keep every decision in a new folder below this one"
     )

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from autcar.simulator.score import Score
     from edge.cockpit import PilotCockpit
     from edge.drive_log import DriveLog
+    from edge.film import Film
     from edge.loop import Loop, Tick
     from edge.pilots import Pilot
     from edge.shadow import Shadow
@@ -51,18 +52,21 @@ def drive(arguments: argparse.Namespace) -> int:
             + ("" if arguments.fast else "; Ctrl-C stops it")
         )
         log = _open_log(arguments, config, rig, name)
+        film = _open_film(arguments, rig)
         run = drive_rig(
             rig,
             pilot,
             Gate(config.safety),
             seconds,
-            StatusLine(),
+            StatusLine(film),
             log=log,
             shadow=shadow,
             attend=attend,
         )
         if arguments.map:
             _draw_map(rig, run, Path(arguments.map))
+        if film:
+            print(film.write())
     print(run.summary())
     if shadow:
         print(shadow.report())
@@ -141,15 +145,21 @@ def score_line(score: Score) -> str:
 
 
 class StatusLine:
-    """One line that is rewritten five times a second; silent when not at a terminal."""
+    """One line that is rewritten five times a second; silent when not at a terminal.
 
-    def __init__(self) -> None:
+    ``film`` looks on.
+    """
+
+    def __init__(self, film: Film | None = None) -> None:
+        self._film = film
         self._told = 0.0
         self._shown = False
         self._speaks = sys.stdout.isatty()
 
     def tell(self, tick: Tick, rate: float) -> None:
         """Show what the car just did."""
+        if self._film:
+            self._film.see(tick)
         now = time.monotonic()
         if not self._speaks or now - self._told < 0.2:
             return
@@ -346,6 +356,14 @@ def _open_log(
         free_mb=config.record.free_mb,
         patient=arguments.fast,
     )
+
+
+def _open_film(arguments: argparse.Namespace, rig: Rig) -> Film | None:
+    if not arguments.film:
+        return None
+    from edge.film import Film
+
+    return Film(rig, Path(arguments.film))
 
 
 def _where(config: Config, rig: Rig) -> str:

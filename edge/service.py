@@ -15,11 +15,12 @@ from typing import Any
 
 from autcar.appliance import places
 from autcar.appliance.control import Control
-from autcar.appliance.service_mode import CAMERA_WAIT_S, UNAVAILABLE, open_when_there
+from autcar.appliance.service_mode import CAMERA_WAIT_S, open_when_there
 from autcar.appliance.shelf import Shelf
 from autcar.appliance.systemd import Notifier, service_log
 from autcar.config import load_config
 from autcar.errors import AutcarError, CameraError, CameraTimeoutError
+from autcar.exit_codes import NO_CAMERA
 from autcar.safety import Gate, Reason
 from edge.drive import open_bundle
 from edge.loop import Loop, Tick
@@ -53,7 +54,7 @@ def serve(arguments: argparse.Namespace) -> int:
         notifier.status(f"failed: {error}")
         log.error("%s", error, extra={"fields": {"reason": type(error).__name__}})
         if isinstance(error, CameraError) and not (service and service.ready):
-            return UNAVAILABLE
+            return NO_CAMERA
         raise
 
 

@@ -1,4 +1,4 @@
-"""What both services share: waiting for a camera that is late, and an exit code for none."""
+"""What both services share: waiting for a camera that is late."""
 
 from __future__ import annotations
 
@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from autcar.appliance.systemd import Notifier
     from autcar.config import Config
     from autcar.rig import Rig
-
-UNAVAILABLE = 69
-"""Exit code for a car without a camera: trying again at once would not bring one."""
 
 CAMERA_WAIT_S = 10.0
 
