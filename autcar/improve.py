@@ -192,7 +192,7 @@ def _round(
     from edge.pilots import BundlePilot
     from trainer.pipeline import Settings
     from trainer.quiet import import_tensorflow
-    from trainer.training import Schedule
+    from trainer.schedule import Schedule
     from trainer.warm_start import train_further
 
     began = time.monotonic()

@@ -91,8 +91,8 @@ class Trainer:
         labels = _checked_classes(classes)
         import_tensorflow()
         from trainer.pipeline import Settings, check_output, train_on
+        from trainer.schedule import Schedule
         from trainer.split import Split
-        from trainer.training import Schedule
 
         bundle = path.with_suffix("")
         check_output(bundle)

@@ -112,7 +112,7 @@ def _train(arguments: argparse.Namespace) -> int:
     from trainer.evaluation import table
     from trainer.pipeline import Settings, train_bundle
     from trainer.quiet import import_tensorflow
-    from trainer.training import Schedule
+    from trainer.schedule import Schedule
 
     import_tensorflow()
     asked = {

@@ -33,10 +33,12 @@ from trainer.batches import Batches, ImageCache
 from trainer.card import write_card
 from trainer.dataset import Dataset, load_dataset
 from trainer.evaluation import Evaluation, Steering, evaluate, evaluate_steering
+from trainer.history import History
 from trainer.plots import plot_classes, plot_confusion, plot_frames, plot_history
 from trainer.quantize import KINDS, Parity, latency_ms, parity, run_file, to_tflite
+from trainer.schedule import Schedule
 from trainer.split import Split, split_by_time
-from trainer.training import History, Schedule, fit, predict, seed_everything
+from trainer.training import fit, predict, seed_everything
 
 Indices = npt.NDArray[np.int64]
 

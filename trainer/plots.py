@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from autcar.cameras.base import Image
-from trainer.training import History
+from trainer.history import History
 
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#6b6b6b"
 

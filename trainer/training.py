@@ -4,86 +4,34 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from autcar.errors import DataError
 from autcar.progress import Progress
-from trainer.evaluation import evaluate
+from trainer.history import Epoch, History
+from trainer.learner import Learner, Sums
+from trainer.objectives import Classes, Objective
+from trainer.schedule import Level, Schedule, learning_rate
+from trainer.workers import Workers
 
-Batch = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int16]]
+Batch = tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]
+
+LOOK_EVERY = 16
+"""Batches between two looks at the losses: a look waits for the step to end."""
 
 
 class BatchSource(Protocol):
-    """Where batches come from: ``uint8`` N×H×W×3 RGB and ``int16`` N classes."""
+    """Where batches come from: ``uint8`` N×H×W×3 RGB and N targets of an objective."""
 
     def __len__(self) -> int:
         """How many batches an epoch has."""
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """The batches of one epoch, in an order fixed by its number."""
-
-
-USUAL_STEPS = 3000
-"""Batches that train a network well: of 64 frames, some four minutes on two cores."""
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How long and how fast to learn.
-
-    Adam's rate rises over the first half epoch to ``learning_rate`` and falls along
-    a cosine to nearly 0 at the last of ``epochs``; 0 epochs stand for as many as take
-    :data:`USUAL_STEPS` batches, between 8 and 40. Training ends early after
-    ``patience`` validations in a row that are no better than the best, never before
-    ``min_epochs``, and the best weights are kept. With ``keep="last"`` all epochs are
-    done and the last weights kept, so that validation decides nothing.
-    ``label_smoothing`` is the share of certainty given to all classes alike:
-    drivers' labels are not certain.
-    """
-
-    epochs: int = 0
-    learning_rate: float = 2e-3
-    label_smoothing: float = 0.1
-    patience: int = 5
-    min_epochs: int = 3
-    keep: Literal["best", "last"] = "best"
-
-    def settled(self, batches: int) -> Schedule:
-        """This schedule with its epochs fixed, for ``batches`` an epoch."""
-        usual = min(max(round(USUAL_STEPS / batches), 8), 40)
-        return self if self.epochs else replace(self, epochs=usual)
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """The figures of one epoch; ``rate`` is training images per second."""
-
-    number: int
-    loss: float
-    accuracy: float
-    val_loss: float
-    val_accuracy: float
-    val_balanced_accuracy: float
-    rate: float
-    seconds: float
-
-
-@dataclass
-class History:
-    """What happened: every epoch, the best one's number (from 1), and why it ended."""
-
-    epochs: list[Epoch] = field(default_factory=list)
-    best: int = 0
-    ended: str = "all epochs done"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain numbers for JSON."""
-        return asdict(self)
 
 
 def seed_everything(seed: int) -> None:
@@ -106,24 +54,42 @@ def fit(
     validation: BatchSource,
     schedule: Schedule,
     progress: Progress,
+    *,
+    objective: Objective | None = None,
+    listeners: Sequence[Callable[[Epoch], None]] = (),
+    workers: Workers | None = None,
 ) -> History:
-    """Train ``model`` (frames 0…255 → probabilities) in place; it ends with its best weights.
+    """Train ``model`` (frames 0…255 → what ``objective`` asks for) in place, to its best weights.
 
-    Ctrl-C ends it as early stopping would, once an epoch is done. Raises
-    :class:`DataError` when the loss is no longer a number, naming epoch and batch.
+    Without an ``objective``, classes by the model's output. Each epoch is told to
+    ``listeners`` once it is done; what they raise ends training. Ctrl-C ends it as
+    early stopping would, once an epoch is done. Raises :class:`ConfigError` for a model
+    that does not fit the objective, :class:`DataError` for a target that is none of the
+    classes and when the loss is no longer a number, naming epoch and batch.
     """
     schedule = schedule.settled(len(training))
-    learner = _Learner(model, schedule)
+    objective = objective or Classes(model.output_shape[-1])
+    level = Level.parse(schedule.until, objective.names)
+    workers = workers or Workers()
+    learner = Learner(model, schedule, objective, workers)
+    loop = _Loop(learner, schedule, objective, workers, progress)
     history = History()
-    best = math.inf
     weights = model.get_weights()
     try:
         for number in range(1, schedule.epochs + 1):
-            epoch = learner.epoch(number, training, validation, progress)
+            epoch = loop.epoch(number, training, validation, history)
+            reached = level is not None and level.reached(epoch.figures[f"val_{level.name}"])
+            reached = reached and number >= schedule.min_epochs
+            best = history.epochs[history.best - 1].val_loss if history.best else math.inf
             history.epochs.append(epoch)
-            if epoch.val_loss < best or schedule.keep == "last":
-                best, weights, history.best = epoch.val_loss, model.get_weights(), number
+            if epoch.val_loss < best or reached or schedule.keep == "last":
+                weights, history.best = model.get_weights(), number
             progress.say(_line(epoch, schedule, number == history.best))
+            for listener in listeners:
+                listener(epoch)
+            if reached:
+                history.ended = f"reached {level}"
+                break
             waited = number - history.best
             if waited >= schedule.patience and number >= schedule.min_epochs:
                 history.ended = f"no better for {waited} epochs"
@@ -153,137 +119,132 @@ def predict(
     return np.concatenate(scores), np.concatenate(truth)
 
 
-class _Learner:
-    """A model with its optimizer and its compiled steps."""
+class _Loop:
+    """Takes a learner through one epoch after the other."""
 
-    def __init__(self, model: Any, schedule: Schedule) -> None:
-        import keras
-        import tensorflow as tf
-
+    def __init__(
+        self,
+        learner: Learner,
+        schedule: Schedule,
+        objective: Objective,
+        workers: Workers,
+        progress: Progress,
+    ) -> None:
+        self._learner = learner
         self._schedule = schedule
-        self._optimizer = optimizer = keras.optimizers.Adam(schedule.learning_rate)
-        classes = model.output_shape[-1]
-        cross_entropy = keras.losses.CategoricalCrossentropy(
-            label_smoothing=schedule.label_smoothing
-        )
-        signature = [
-            tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8),
-            tf.TensorSpec((None,), tf.int32),
-        ]
-
-        def loss_of(images: Any, labels: Any, training: bool) -> tuple[Any, Any]:
-            scores = model(tf.cast(images, tf.float32), training=training)
-            return cross_entropy(tf.one_hot(labels, classes), scores), scores
-
-        @tf.function(input_signature=signature)  # type: ignore[untyped-decorator]
-        def train(images: Any, labels: Any) -> tuple[Any, Any]:
-            with tf.GradientTape() as tape:
-                loss, scores = loss_of(images, labels, training=True)
-                total = tf.add_n([loss, *model.losses])
-            variables = model.trainable_variables
-            optimizer.apply_gradients(zip(tape.gradient(total, variables), variables, strict=True))
-            return loss, tf.argmax(scores, 1)
-
-        @tf.function(input_signature=signature)  # type: ignore[untyped-decorator]
-        def validate(images: Any, labels: Any) -> tuple[Any, Any]:
-            loss, scores = loss_of(images, labels, training=False)
-            return loss, tf.argmax(scores, 1)
-
-        optimizer.build(model.trainable_variables)
-        self._train, self._validate = train, validate
-        self._classes = tuple(map(str, range(classes)))
+        self._objective = objective
+        self._workers = workers
+        self._progress = progress
 
     def epoch(
-        self, number: int, training: BatchSource, validation: BatchSource, progress: Progress
+        self, number: int, training: BatchSource, validation: BatchSource, history: History
     ) -> Epoch:
         """Train on every batch once, then validate."""
-        started = time.perf_counter()
+        learner, schedule = self._learner, self._schedule
+        val_losses = [epoch.val_loss for epoch in history.epochs]
 
-        def train(index: int, images: Any, labels: Any) -> tuple[Any, Any]:
+        def train(index: int, images: Any, targets: Any) -> Any:
             done = number - 1 + index / len(training)
-            self._optimizer.learning_rate.assign(learning_rate(self._schedule, done))
-            found: tuple[Any, Any] = self._train(images, labels)
-            return found
+            learner.optimizer.learning_rate = learning_rate(schedule, done, val_losses)
+            return learner.train(images, targets)
 
-        learned = self._pass(train, training, number, "training", progress)
+        started = time.perf_counter()
+        learned, frames = self._pass(train, training, number, "training")
         trained = time.perf_counter()
-        checked = self._pass(
-            lambda _, images, labels: self._validate(images, labels),
+        checked, _ = self._pass(
+            lambda _, images, targets: learner.validate(images, targets),
             validation,
             number,
             "validation",
-            progress,
         )
-        figures = evaluate(checked.truth, checked.predicted, self._classes)
         return Epoch(
             number=number,
-            loss=learned.loss,
-            accuracy=float((learned.truth == learned.predicted).mean()),
-            val_loss=checked.loss,
-            val_accuracy=figures.accuracy,
-            val_balanced_accuracy=figures.balanced_accuracy,
-            rate=len(learned.truth) / (trained - started),
+            figures=learned | {f"val_{name}": value for name, value in checked.items()},
+            rate=frames / (trained - started),
             seconds=time.perf_counter() - started,
         )
 
     def _pass(
-        self,
-        step: Callable[[int, Any, Any], tuple[Any, Any]],
-        batches: BatchSource,
-        number: int,
-        phase: str,
-        progress: Progress,
-    ) -> _Pass:
+        self, step: Callable[[int, Any, Any], Any], batches: BatchSource, number: int, phase: str
+    ) -> tuple[dict[str, float], int]:
         what = f"epoch {number} of {self._schedule.epochs}, {phase}"
-        losses, truth, predicted = 0.0, [], []
-        for index, (images, labels) in enumerate(_reported(batches, number, what, progress)):
-            loss, classes = step(index, images, labels.astype(np.int32))
-            value = float(loss)
-            if not math.isfinite(value):
-                raise DataError(
-                    f"{what}: the loss of batch {index + 1} of {len(batches)} is {value}, no "
-                    f"number to learn from; train with a smaller --learning-rate than "
-                    f"{self._schedule.learning_rate:g}"
-                )
-            losses += value * len(labels)
-            truth.append(labels)
-            predicted.append(classes.numpy())
-        every = np.concatenate(truth)
-        return _Pass(losses / len(every), every, np.concatenate(predicted))
+        ledger = _Ledger(what, len(batches), self._schedule, self._workers)
+        kind = self._objective.target[0]
+        frames = 0
+        source = _reported(batches, number, what, self._progress)
+        for index, (images, targets) in enumerate(source):
+            self._check_targets(targets, f"{what}, batch {index + 1}")
+            ledger.add(step(index, images, targets.astype(kind, copy=False)))
+            frames += len(images)
+        return self._learner.figures(ledger.total()), frames * self._workers.count
+
+    def _check_targets(self, targets: Any, where: str) -> None:
+        if targets.size and not 0 <= targets.min() <= targets.max() < self._objective.classes:
+            raise DataError(
+                f"{where}: the targets reach from {targets.min()} to {targets.max()}, the network "
+                f"knows 0 to {self._objective.classes - 1}; give a network with more outputs, or "
+                f"leave those samples out"
+            )
 
 
-@dataclass(frozen=True)
-class _Pass:
-    """One pass over batches: mean loss, true and predicted classes."""
+class _Ledger:
+    """Adds up the sums of a pass's batches, looking at every few for a loss that is no number."""
 
-    loss: float
-    truth: npt.NDArray[np.int16]
-    predicted: npt.NDArray[np.int64]
+    def __init__(self, what: str, batches: int, schedule: Schedule, workers: Workers) -> None:
+        self._what, self._batches = what, batches
+        self._schedule, self._workers = schedule, workers
+        self._waiting: list[Any] = []
+        self._seen = 0
+        self._total: Sums | None = None
 
+    def add(self, sums: Any) -> None:
+        self._waiting.append(sums)
+        if len(self._waiting) == LOOK_EVERY:
+            self._look()
 
-def learning_rate(schedule: Schedule, done: float) -> float:
-    """Adam's rate after ``done`` epochs (fractions count)."""
-    warm_up = min(1.0, (done + 0.01) / 0.5)
-    cosine = 0.5 * (1 + math.cos(math.pi * done / schedule.epochs))
-    return schedule.learning_rate * warm_up * (0.01 + 0.99 * cosine)
+    def total(self) -> Sums:
+        """The sums over all batches, of all workers."""
+        if self._waiting:
+            self._look()
+        if self._total is None:
+            raise DataError(f"{self._what}: there is not one batch; give more frames")
+        return self._total
+
+    def _look(self) -> None:
+        rows = np.stack([sums.numpy() for sums in self._waiting]).astype(np.float64)
+        rows = self._workers.total(rows)
+        broken = np.flatnonzero(~np.isfinite(rows[:, 0]))
+        if len(broken):
+            raise DataError(
+                f"{self._what}: the loss of batch {self._seen + broken[0] + 1} of "
+                f"{self._batches} is {rows[broken[0], 0]}, no number to learn from; train with a "
+                f"smaller --learning-rate than {self._schedule.learning_rate:g}"
+            )
+        self._seen += len(rows)
+        self._waiting.clear()
+        self._total = rows.sum(0) if self._total is None else self._total + rows.sum(0)
 
 
 def _reported(batches: BatchSource, epoch: int, what: str, progress: Progress) -> Iterator[Batch]:
     """The batches of an epoch, each counted once it is worked on."""
     done = total = 0
-    for images, labels in batches.epoch(epoch):
-        total = total or len(batches) * len(labels)
+    for images, targets in batches.epoch(epoch):
+        total = total or len(batches) * len(images)
         progress.step(what, done, total)
-        yield images, labels
-        done += len(labels)
+        yield images, targets
+        done += len(images)
     progress.step(what, total, total)
 
 
 def _line(epoch: Epoch, schedule: Schedule, kept: bool) -> str:
     best = "; best so far" if kept and schedule.keep == "best" else ""
+    learned = {k: v for k, v in epoch.figures.items() if not k.startswith("val_")}
+    checked = {k[4:]: v for k, v in epoch.figures.items() if k.startswith("val_")}
     return (
-        f"epoch {epoch.number:>2} of {schedule.epochs}: loss {epoch.loss:.3f}, "
-        f"accuracy {epoch.accuracy:.3f}; validation: loss {epoch.val_loss:.3f}, "
-        f"accuracy {epoch.val_accuracy:.3f}, balanced {epoch.val_balanced_accuracy:.3f}; "
-        f"{epoch.rate:,.0f} images/s{best}"
+        f"epoch {epoch.number:>2} of {schedule.epochs}: {_figures(learned)}; "
+        f"validation: {_figures(checked)}; {epoch.rate:,.0f} images/s{best}"
     )
+
+
+def _figures(figures: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.3f}" for name, value in figures.items())

@@ -6,8 +6,8 @@ from autcar.images import read_image
 
 pytest.importorskip("matplotlib")
 
+from trainer.history import Epoch, History
 from trainer.plots import plot_classes, plot_confusion, plot_frames, plot_history
-from trainer.training import Epoch, History
 
 
 def drawn(path):
@@ -31,7 +31,8 @@ def test_confusion_leaves_out_classes_that_never_occur(tmp_path):
 
 def test_history_of_one_epoch_and_of_many(tmp_path):
     for count in (1, 8):
-        epochs = [Epoch(i + 1, 2 / (i + 1), 0.5, 2.1, 0.4, 0.4, 900, 3) for i in range(count)]
+        figures = {"accuracy": 0.5, "val_loss": 2.1, "val_accuracy": 0.4}
+        epochs = [Epoch(i + 1, {"loss": 2 / (i + 1), **figures}, 900, 3) for i in range(count)]
         drawn(plot_history(History(epochs, count), tmp_path / f"{count}.png"))
 
 

@@ -3,7 +3,8 @@ import pytest
 
 from autcar.errors import DataError
 from autcar.progress import Progress
-from trainer.training import Schedule, fit, learning_rate, predict, seed_everything
+from trainer.schedule import Schedule
+from trainer.training import fit, predict, seed_everything
 
 keras = pytest.importorskip("keras")
 H, W = 16, 24
@@ -147,18 +148,3 @@ def test_ctrl_c_keeps_the_best_epoch_so_far():
 def test_ctrl_c_before_the_first_epoch_is_done_interrupts():
     with pytest.raises(KeyboardInterrupt):
         trained(Schedule(epochs=9), training=interrupt_at(1, 1))
-
-
-def test_the_rate_warms_up_and_falls_to_nearly_nothing():
-    schedule = Schedule(epochs=10, learning_rate=1.0)
-    rates = [learning_rate(schedule, done) for done in (0, 0.25, 0.5, 5, 9.9)]
-    assert rates[0] < 0.05 < rates[1] < rates[2]
-    assert rates[2] > 0.95
-    assert rates[2] > rates[3] > rates[4]
-    assert 0 < rates[4] < 0.02
-
-
-def test_few_frames_are_shown_more_often_than_many():
-    asked = [Schedule().settled(batches).epochs for batches in (1, 200, 5000)]
-    assert asked == [40, 15, 8]
-    assert Schedule(epochs=3).settled(5000).epochs == 3
