@@ -11,7 +11,6 @@ import hashlib
 import itertools
 import json
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -223,6 +222,8 @@ def write_bundle(
     An earlier bundle at ``folder`` is replaced; anything else there is refused with
     :class:`BundleError`.
     """
+    import shutil  # here, since a car only reads bundles, and starts sooner without it
+
     folder = Path(folder)
     if folder.exists() and not (folder / MANIFEST).is_file() and any(folder.iterdir()):
         raise BundleError(f"{folder} is there and is no bundle; name another folder")

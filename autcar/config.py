@@ -12,7 +12,6 @@ import difflib
 import importlib
 import json
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -130,6 +129,8 @@ def load_config(path: str | Path | None = None) -> Config:
         raise DataNotFoundError(
             f"there is no {path}; write one with `autcar config > {path}`"
         ) from None
+    import tomllib  # here, since the defaults need none
+
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -66,8 +65,7 @@ def open_rig(config: Config, *, realtime: bool = True) -> Rig:
 
 def _open_realtime(config: Config) -> Rig:
     with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="autcar-"))
-        wires_path = config.simulator.wires or str(Path(folder) / "wires")
+        wires_path = _wires_path(config, stack)
         # The guardian starts before anything heavy is imported, and opens the motors meanwhile.
         wheels = GuardedWheels({"driver": "simulator", "wires": wires_path}, wait=False)
         stack.callback(wheels.close)
@@ -95,8 +93,7 @@ def _open_real(config: Config) -> Rig:
     DRIVERS.find(config.motors.driver)
     with ExitStack() as stack:
         if config.motors.driver == "simulator":
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="autcar-"))
-            options["wires"] = config.simulator.wires or str(Path(folder) / "wires")
+            options["wires"] = _wires_path(config, stack)
         wheels = GuardedWheels({"driver": config.motors.driver, **options}, wait=False)
         stack.callback(wheels.close)
         from autcar.cameras import open_camera
@@ -105,6 +102,16 @@ def _open_real(config: Config) -> Rig:
         stack.callback(camera.close)
         wheels.ready()
         return Rig(camera, wheels, time.monotonic_ns, None, stack.pop_all())
+
+
+def _wires_path(config: Config, stack: ExitStack) -> str:
+    """The file that joins motors and world: the one in ``car.toml``, or one of its own."""
+    if config.simulator.wires:
+        return config.simulator.wires
+    import tempfile  # here, since a real car starts sooner without it
+
+    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="autcar-"))
+    return str(Path(folder) / "wires")
 
 
 def _open_lockstep(config: Config) -> Rig:

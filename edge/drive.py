@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import sys
 import time
@@ -200,13 +199,10 @@ def drive_rig(
     loop = Loop(rig.camera, pilot, rig.wheels, gate, rig.clock)
     cockpit = attend(loop) if attend else None
     drive = _Drive(rig, loop, log, shadow, cockpit)
-    # What is loaded by now stays: the collector need not look through it while the car drives.
-    gc.freeze()
     loop.arm()
     try:
         return drive.until(seconds, status)
     finally:
-        gc.unfreeze()
         if cockpit:
             cockpit.close()
         if log:

@@ -6,16 +6,16 @@ Imports as ``autcar drive`` does: the guardian starts before anything heavy.
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
-import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from autcar.cli import build_parser
+from autcar.cli import parse
 from autcar.config import load_config
 from autcar.wheels import GuardedWheels
 
@@ -133,15 +133,15 @@ def _rss_mb(process: str) -> float:
 
 def main() -> None:
     frames, folder, seconds, spawned = sys.argv[1:]
-    build_parser().parse_args(["drive"])
+    parse(["drive"])
+    gc.disable()  # as `autcar drive` does until the loop turns
     load_config()
-    with tempfile.TemporaryDirectory() as scratch:
-        path = str(Path(scratch) / "wires")
-        wheels = GuardedWheels({"driver": "simulator", "wires": path}, wait=False)
-        try:
-            found = drive_frames(wheels, path, frames, folder, float(seconds), int(spawned))
-        finally:
-            wheels.close()
+    path = str(Path(frames).with_name("wires"))
+    wheels = GuardedWheels({"driver": "simulator", "wires": path}, wait=False)
+    try:
+        found = drive_frames(wheels, path, frames, folder, float(seconds), int(spawned))
+    finally:
+        wheels.close()
     print(json.dumps(found))
 
 
