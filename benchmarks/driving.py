@@ -53,7 +53,7 @@ def main() -> int:
         ours = [sys.executable, str(PEERS / "autcar_loop.py"), str(frames), str(folder)]
         peer = [str(donkey), str(PEERS / "donkey_loop.py"), str(frames), str(model)]
         starts: list[tuple[float, float]] = []
-        # An installed program was compiled long ago: here by its first start, which is not counted.
+        # An installed program is compiled: here by its first start, which is not counted.
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         os.environ["PYTHONPYCACHEPREFIX"] = str(Path(scratch) / "compiled")
         for _ in range(1 + arguments.starts):

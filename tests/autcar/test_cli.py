@@ -30,6 +30,19 @@ def test_help_loads_nothing_heavy():
     assert ended.stdout.strip() == "[]", ended.stderr
 
 
+@pytest.mark.parametrize(("verb", "module"), cli._AT_ONCE.items())
+def test_a_verb_that_a_car_waits_for_loads_no_other(verb, module, capsys):
+    with pytest.raises(SystemExit):
+        cli.main([verb, "--help"])
+    assert capsys.readouterr().out.startswith(f"usage: autcar {verb} ")
+    code = (
+        f"import sys; from autcar import cli; cli.build_parser({verb!r});"
+        "print([m for m in cli._MODULES if m in sys.modules], 'numpy' in sys.modules)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.stdout == f"{[module]} False\n", ended.stderr
+
+
 @pytest.mark.parametrize(
     ("error", "code", "says"),
     [

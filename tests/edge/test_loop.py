@@ -1,5 +1,7 @@
 """The driving loop with a scripted camera, pilot and wheels, on a virtual clock."""
 
+import gc
+
 import pytest
 
 from autcar.commands import CLASSES
@@ -38,6 +40,16 @@ def test_whatever_ends_the_loop_the_wheels_rest():
     next(car.ticks)
     car.ticks.close()
     assert car.wheels.speeds == (0, 0)
+
+
+def test_the_collector_passes_over_what_was_loaded_before():
+    gc.disable()  # as `autcar drive` does while it loads
+    car = Car()
+    next(car.ticks)
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > 0
+    car.ticks.close()
+    assert gc.get_freeze_count() == 0
 
 
 def test_a_silent_camera_stops_and_latches():
