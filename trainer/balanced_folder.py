@@ -22,7 +22,7 @@ from autcar.errors import DataError, DataNotFoundError
 from autcar.tub import TubMapping
 from trainer.balance import balance_indices, describe_balance
 from trainer.dataset import Dataset, dataset_of, load_dataset
-from trainer.sources import FRAMES, TEST_MAP, TRAIN_MAP, read_map
+from trainer.sources.maps import FRAMES, TEST_MAP, TRAIN_MAP, read_map
 from trainer.split import split_by_time
 
 Indices = npt.NDArray[np.int64]

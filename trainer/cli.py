@@ -30,6 +30,8 @@ By default only the test part is used, split as when training with the same --sp
 --seed and data; --split all uses every frame, for data that training never saw.
 """
 
+_SPLITS = ("auto", "blocks", "last", "session", "source", "folders")
+
 
 def add_verbs(verbs: Any) -> None:
     """Add this package's verbs to the sub-parsers of the ``autcar`` command."""
@@ -67,12 +69,19 @@ def _add_train(verbs: Any) -> None:
     add("--balance", choices=("upsample", "none"), default="upsample", help="(upsample)")
     add(
         "--split",
-        choices=("blocks", "last"),
-        default="blocks",
-        help="test on blocks of time from everywhere, or on the last (blocks)",
+        choices=_SPLITS,
+        default="auto",
+        help="test on blocks of time from everywhere, on the last, on whole sessions or sources "
+        "(drivers, players, days), or on the folder test/ (folders where there are, else blocks)",
     )
     add("--validation", type=float, default=0.15, help="share of the frames (0.15)")
     add("--test", type=float, default=0.15, help="share of the frames (0.15)")
+    add(
+        "--heads",
+        type=_names,
+        metavar="A,B",
+        help="what class folders such as blue_21 consist of: color,percentage",
+    )
     add("--include-deleted", action="store_true", help="also frames that a tub flags as deleted")
     add("--seed", type=int, default=0, help="the same gives the same model (0)")
     add("--run-dir", type=Path, default=Path("runs"), help="for logs and pictures (runs)")
@@ -85,12 +94,7 @@ def _add_eval(verbs: Any) -> None:
     add("bundle", metavar="BUNDLE", help="the bundle's folder")
     add("data", nargs="+", metavar="DATA", help="recordings, tubs, or folders of them")
     add("--variant", help="which file of the bundle (the first, int8)")
-    add(
-        "--split",
-        choices=("blocks", "last", "all"),
-        default="blocks",
-        help="which frames (blocks)",
-    )
+    add("--split", choices=(*_SPLITS, "all"), default="auto", help="which frames (as in train)")
     add("--test", type=float, default=0.15, help="share of the frames (0.15)")
     add("--validation", type=float, default=0.15, help="share of the frames (0.15)")
     add("--include-deleted", action="store_true", help="also frames that a tub flags as deleted")
@@ -98,6 +102,10 @@ def _add_eval(verbs: Any) -> None:
     add("--plot", type=Path, metavar="PNG", help="draw the confusion matrix here")
     add("--json", action="store_true", help="print one JSON object instead")
     parser.set_defaults(run=_eval)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -134,6 +142,7 @@ def _train(arguments: argparse.Namespace) -> int:
         validation=arguments.validation,
         test=arguments.test,
         include_deleted=arguments.include_deleted,
+        heads=arguments.heads,
         seed=arguments.seed,
         runs=arguments.run_dir,
         keep_earlier=True,

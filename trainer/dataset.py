@@ -16,8 +16,9 @@ import numpy.typing as npt
 from autcar.commands import LABELS
 from autcar.errors import AutcarError, DataError
 from autcar.tub import TubMapping
-from trainer.heads import Heads
-from trainer.sources import Columns, describe_missing, find_sources, read_source
+from trainer.heads import Heads, sort_names
+from trainer.sources import find_sources, read_source
+from trainer.sources.columns import Columns
 
 PARTS = ("training", "validation", "test")
 
@@ -80,7 +81,8 @@ class Dataset:
         return dict(zip(names, counts, strict=True))
 
     def digest(self) -> str:
-        """SHA-256 over each sample's path within its source, label and file size.
+        """SHA-256 over each sample's path within its source, label and file size,
+        and over the masks' names and sizes.
 
         It stays the same when the data is copied elsewhere. A missing file counts
         as size −1.
@@ -91,6 +93,8 @@ class Dataset:
         for path, label, group in columns:
             name = path.removeprefix(self.group_roots[group]).lstrip("/")
             digest.update(f"{name}\t{names[label]}\t{_size(path)}\n".encode())
+        for mask in self.masks or ():
+            digest.update(f"{Path(mask).name}\t{_size(mask)}\n".encode())
         return digest.hexdigest()
 
 
@@ -106,17 +110,21 @@ def load_dataset(
     *,
     include_deleted: bool = False,
     mapping: TubMapping | None = None,
+    heads: Sequence[str] | None = None,
 ) -> Dataset:
-    """Read sessions, AutCar folders, tubs, balanced folders, or folders of these.
+    """Read recordings, folders of pictures or of images with masks, or folders of these.
 
     ``include_deleted`` takes the frames that a tub flags as deleted; ``mapping``
     turns a tub's angle and throttle into commands. Commands that can be driven
-    but are no class become their nearest class. A folder that is given twice is
-    read once. In a folder of recordings, one that cannot be used is a problem;
-    given by name it is an error.
+    but are no class become their nearest class. ``heads`` names the parts that each
+    class is a tuple of, as :meth:`trainer.heads.Heads.parse` takes them apart, or is
+    ``("drive",)`` for the 12 commands. A folder that is given twice is read once. In a
+    folder of recordings, one that cannot be used is a problem; given by name it is an
+    error.
 
     Raises :class:`DataNotFoundError` when a folder is missing or holds no
-    recording, :class:`DataError` when nothing is usable or all is of one class.
+    recording, :class:`DataError` when nothing is usable, all is of one class, kinds of
+    classes are mixed, or a class does not parse into heads.
     """
     if isinstance(inputs, str | Path):
         inputs = [inputs]
@@ -125,7 +133,8 @@ def load_dataset(
     notes: list[str] = []
     seen: set[Path] = set()
     for given in inputs:
-        for path in find_sources(given):
+        for found in find_sources(given):
+            path = found.path
             if path.resolve() in seen:
                 notes.append(f"{path} was given twice and is read once")
                 continue
@@ -135,10 +144,13 @@ def load_dataset(
                     path, include_deleted=include_deleted, mapping=mapping or TubMapping()
                 )
             except AutcarError as error:
-                if path == Path(given):
+                if path == Path(given) or found.part >= 0:
                     raise
                 problems.append(str(error))
                 continue
+            part.part = found.part
+            if found.source is not None:
+                part.group_sources = [found.source] * len(part.group_names)
             parts.append(part)
             problems += part.problems
             notes += part.notes
@@ -148,14 +160,21 @@ def load_dataset(
         raise DataError(f"{given}: no usable recording{detail}; record one with `autcar record`")
     dataset = dataset_of(parts, problems, notes)
     _check_classes(dataset)
-    return dataset
+    if heads is None:
+        return dataset
+    return replace(dataset, heads=_heads(dataset, tuple(heads)))
 
 
 def dataset_of(parts: Sequence[Columns], problems: list[str], notes: list[str]) -> Dataset:
-    """One dataset of all ``parts``, their groups numbered through."""
+    """One dataset of all ``parts``, their groups numbered through and their classes made one.
+
+    Raises :class:`DataError` when their classes are of different kinds.
+    """
     offsets = np.cumsum([0, *(len(part.group_names) for part in parts)])
-    labels = np.concatenate([part.labels for part in parts])
-    missing = describe_missing(labels)
+    classes, labels = _one_vocabulary(parts)
+    masked = [part for part in parts if part.masks is not None]
+    named = np.repeat(np.array([part.part for part in parts], np.int8), [*map(len, parts)])
+    missing = describe_missing(labels) if classes == LABELS else None
     return Dataset(
         paths=[path for part in parts for path in part.paths],
         labels=labels,
@@ -165,17 +184,68 @@ def dataset_of(parts: Sequence[Columns], problems: list[str], notes: list[str]) 
         ).astype(np.int32),
         group_names=tuple(name for part in parts for name in part.group_names),
         group_roots=tuple(str(part.root) for part in parts for _ in part.group_names),
+        group_sources=tuple(name for part in parts for name in part.group_sources),
         sources=np.concatenate([part.sources for part in parts]),
+        classes=classes,
         problems=problems,
         notes=[*notes, missing] if missing else notes,
+        masks=[mask for part in masked for mask in part.masks or ()] if masked else None,
+        parts=named if (named >= 0).any() else None,
     )
+
+
+def _one_vocabulary(
+    parts: Sequence[Columns],
+) -> tuple[tuple[str, ...], npt.NDArray[np.int16]]:
+    """The classes of all ``parts``, and their labels by index into these."""
+    first = parts[0]
+    for other in parts[1:]:
+        kinds = [(part.masks is not None, part.classes == LABELS) for part in (first, other)]
+        if kinds[0] != kinds[1]:
+            raise DataError(
+                f"{first.root} has {_kind(first)} and {other.root} has {_kind(other)}, which one "
+                f"model cannot learn together; train on one of them"
+            )
+    if all(part.classes == first.classes for part in parts):
+        return first.classes, np.concatenate([part.labels for part in parts])
+    classes = tuple(sort_names({name for part in parts for name in part.classes}))
+    index = {name: number for number, name in enumerate(classes)}
+    tables = [np.array([index[name] for name in part.classes], np.int16) for part in parts]
+    labels = [table[part.labels] for table, part in zip(tables, parts, strict=True)]
+    return classes, np.concatenate(labels)
+
+
+def _kind(part: Columns) -> str:
+    if part.masks is not None:
+        return "images with masks"
+    return "commands" if part.classes == LABELS else f"classes such as {part.classes[0]}"
 
 
 def _check_classes(dataset: Dataset) -> None:
     counts = {label: count for label, count in dataset.counts().items() if count}
-    if len(counts) == 1:
+    if len(counts) == 1 and dataset.masks is None:
         (label, count), *_ = counts.items()
         raise DataError(
             f"only one class in the data: all {count:,} frames are {label}, so there is nothing "
             f"to tell apart; drive turns as well and record them with `autcar record`"
         )
+
+
+def _heads(dataset: Dataset, names: tuple[str, ...]) -> Heads:
+    if dataset.masks is not None:
+        raise DataError("images with masks have no heads; leave --heads out")
+    if names != ("drive",):
+        return Heads.parse(dataset.classes, names)
+    if dataset.classes != LABELS:
+        raise DataError(
+            f"heads 'drive' are for the 12 commands, not for classes such as "
+            f"{dataset.classes[0]}; name what these consist of, such as --heads color,percentage"
+        )
+    return Heads.of_drive()
+
+
+def describe_missing(labels: npt.NDArray[np.int16]) -> str | None:
+    """Names the commands that no frame shows, or None when each has some."""
+    counts = np.bincount(labels, minlength=len(LABELS))
+    missing = [label for label, count in zip(LABELS, counts, strict=True) if not count]
+    return f"no frame of {', '.join(missing)}: these cannot be learned" if missing else None

@@ -15,7 +15,7 @@ from trainer.batches import Batches, ImageCache
 from trainer.dataset import load_dataset
 from trainer.evaluation import Evaluation, Steering, evaluate, evaluate_steering
 from trainer.quiet import quiet
-from trainer.split import split_by_time
+from trainer.split import make_split
 
 
 def evaluate_bundle(
@@ -23,7 +23,7 @@ def evaluate_bundle(
     data: Sequence[str | Path],
     *,
     variant: str | None = None,
-    split: str = "blocks",
+    split: str = "auto",
     validation: float = 0.15,
     test: float = 0.15,
     include_deleted: bool = False,
@@ -32,7 +32,7 @@ def evaluate_bundle(
 ) -> tuple[Evaluation, Steering | None]:
     """Run a bundle's variant (the first by default) on recordings and score it.
 
-    ``split`` is ``"blocks"`` or ``"last"`` for the test part of the split that
+    ``split`` is one of :data:`trainer.split.KINDS` for the test part of the split that
     training makes of the same data with the same shares and seed, or ``"all"`` for
     every frame. Raises :class:`~autcar.errors.AutcarError` for a bundle, variant or
     recording that cannot be used.
@@ -48,13 +48,7 @@ def evaluate_bundle(
             "part may hold frames that it saw; on recordings that it never saw, say --split all"
         )
     if split != "all":
-        parts = split_by_time(
-            dataset,
-            validation=validation,
-            test=test,
-            order="last" if split == "last" else "blocks",
-            seed=seed,
-        )
+        parts = make_split(dataset, split, validation=validation, test=test, seed=seed)
         dataset = dataset.subset(parts.test)
     cache = ImageCache(dataset, height=manifest.height, width=manifest.width)
     for problem in (*dataset.problems, *cache.problems):

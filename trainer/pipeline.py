@@ -37,7 +37,7 @@ from trainer.history import History
 from trainer.plots import plot_classes, plot_confusion, plot_frames, plot_history
 from trainer.quantize import KINDS, Parity, latency_ms, parity, run_file, to_tflite
 from trainer.schedule import Schedule
-from trainer.split import Split, split_by_time
+from trainer.split import Split, make_split
 from trainer.training import fit, predict, seed_everything
 
 Indices = npt.NDArray[np.int64]
@@ -53,7 +53,9 @@ class Settings:
     ``data`` are folders of recordings; ``output`` is the bundle's folder, ``runs``
     where the run's folder is made (None: no run folder). ``network`` is a name of
     :data:`trainer.networks.NETWORKS` or ``module:function``. ``validation`` and
-    ``test`` are shares of the frames, ``gap_s`` seconds apart from training.
+    ``test`` are shares of the frames, ``gap_s`` seconds apart from training. ``split`` is
+    one of :data:`trainer.split.KINDS`, or ``"maps"`` where the data came split.
+    ``heads`` names what the classes consist of, see :func:`load_dataset`.
     ``keep_earlier``: a bundle that is there already gets another name, and stays.
     """
 
@@ -66,11 +68,12 @@ class Settings:
     batch_size: int = 64
     augment: str = "default"
     balance: Literal["upsample", "none"] = "upsample"
-    split: Literal["blocks", "last", "maps"] = "blocks"
+    split: str = "auto"
     validation: float = 0.15
     test: float = 0.15
     gap_s: float = 1.0
     include_deleted: bool = False
+    heads: tuple[str, ...] | None = None
     seed: int = 0
     runs: Path | None = Path("runs")
     keep_earlier: bool = False
@@ -113,13 +116,15 @@ def train_bundle(settings: Settings, progress: Progress | None = None) -> Result
     """
     progress = progress or Progress()
     check_output(settings.output)
-    dataset = load_dataset(settings.data, include_deleted=settings.include_deleted)
-    split = split_by_time(
+    dataset = load_dataset(
+        settings.data, include_deleted=settings.include_deleted, heads=settings.heads
+    )
+    split = make_split(
         dataset,
+        settings.split,
         validation=settings.validation,
         test=settings.test,
         gap_s=settings.gap_s,
-        order="last" if settings.split == "last" else "blocks",
         seed=settings.seed,
     )
     return train_on(dataset, split, settings, progress)

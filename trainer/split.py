@@ -7,16 +7,20 @@ one part, and frames closer than the gap to another part go to none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from autcar.commands import LABELS
 from autcar.errors import DataError
 from trainer.dataset import PARTS, Dataset
 
 Indices = npt.NDArray[np.int64]
+
+KINDS = ("auto", "blocks", "last", "session", "source", "folders")
+"""What :func:`make_split` can split by."""
 
 _TRAIN, _VALIDATION, _TEST = 0, 1, 2
 
@@ -79,16 +83,131 @@ def split_by_group(
 
     Raises :class:`DataError` when there are fewer groups than parts asked for.
     """
-    _check_shares(validation, test)
-    asked = 1 + (validation > 0) + (test > 0)
-    found = len(np.unique(dataset.groups))
+    return _whole(dataset, dataset.groups, "recordings", (validation, test), seed)
+
+
+def split_by_source(
+    dataset: Dataset, *, validation: float = 0.15, test: float = 0.15, seed: int = 0
+) -> Split:
+    """Split by whole sources (drivers, players, places or days). Shares are met roughly.
+
+    Raises :class:`DataError` when there are fewer sources than parts asked for.
+    """
+    names, number = np.unique(np.array(dataset.group_sources), return_inverse=True)
+    keys = number[dataset.groups].astype(np.int32)
+    split = _whole(dataset, keys, "sources", (validation, test), seed)
+    held = [", ".join(names[np.unique(keys[rows])]) for rows in (split.validation, split.test)]
+    note = f"sources kept apart: {held[0] or 'none'} to validate, {held[1] or 'none'} to test"
+    return replace(split, notes=[note, *split.notes])
+
+
+def _whole(
+    dataset: Dataset,
+    keys: npt.NDArray[np.int32],
+    what: str,
+    held_out: tuple[float, float],
+    seed: int,
+) -> Split:
+    _check_shares(*held_out)
+    asked = 1 + sum(share > 0 for share in held_out)
+    found = len(np.unique(keys))
     if found < asked:
-        raise DataError(
-            f"{found} recordings cannot make {asked} parts; record more, or split by time"
-        )
-    shares = (1 - validation - test, validation, test)
-    parts = _stratify(dataset.groups.astype(np.int64), dataset.labels, shares, seed)
+        raise DataError(f"{found} {what} cannot make {asked} parts; record more, or split by time")
+    shares = (1 - sum(held_out), *held_out)
+    parts = _stratify(keys.astype(np.int64), dataset.labels, shares, seed)
     return _gapped(dataset, parts, _timeline(dataset, 0.0), 0.0)
+
+
+def split_by_folders(
+    dataset: Dataset,
+    *,
+    validation: float = 0.15,
+    test: float = 0.15,
+    gap_s: float = 1.0,
+    seed: int = 0,
+) -> Split:
+    """Split as the data's own folders say: ``training``, ``validation``, ``test``.
+
+    Where one of the last two is not there, its share is taken from training by blocks
+    of time. Raises :class:`DataError` where the data has no such folders, and where a
+    class is in one of them but not in another; commands may be missing.
+    """
+    if dataset.parts is None:
+        raise DataError(
+            f"the data does not lie in folders {', '.join(PARTS)}; arrange it so, or split it "
+            f"with --split blocks"
+        )
+    _check_folders(dataset)
+    given = [np.flatnonzero(dataset.parts == part) for part in range(3)]
+    given[_TRAIN] = np.flatnonzero(dataset.parts <= _TRAIN)
+    if len(given[_VALIDATION]) and len(given[_TEST]):
+        train, *held = given
+        return Split(train, held[0], held[1], _notes(dataset, (train, held[0], held[1])))
+    rest = given[_TRAIN]
+    cut = split_by_time(
+        dataset.subset(rest),
+        validation=0.0 if len(given[_VALIDATION]) else validation,
+        test=0.0 if len(given[_TEST]) else test,
+        gap_s=gap_s,
+        seed=seed,
+    )
+    missing = [PARTS[part] for part in (_VALIDATION, _TEST) if not len(given[part])]
+    note = f"no folder for {' and '.join(missing)}: taken from training by blocks of time"
+    return Split(
+        rest[cut.train],
+        given[_VALIDATION] if len(given[_VALIDATION]) else rest[cut.validation],
+        given[_TEST] if len(given[_TEST]) else rest[cut.test],
+        [note, *cut.notes],
+    )
+
+
+def _check_folders(dataset: Dataset) -> None:
+    assert dataset.parts is not None
+    if dataset.classes == LABELS:
+        return
+    names = dataset.label_names
+    rows = [np.flatnonzero(dataset.parts == part) for part in range(3)]
+    counts = {
+        part: np.bincount(dataset.labels[found], minlength=len(names))
+        for part, found in zip(PARTS, rows, strict=True)
+        if len(found)
+    }
+    for part, here in counts.items():
+        for other, there in counts.items():
+            lone = np.flatnonzero((here > 0) & (there == 0))
+            if len(lone):
+                raise DataError(
+                    f"class {names[lone[0]]!r} is in the {part} folder but not in the {other} "
+                    f"folder ({len(lone)} such); add pictures of it, or take it out of both"
+                )
+
+
+def make_split(
+    dataset: Dataset,
+    kind: str = "auto",
+    *,
+    validation: float = 0.15,
+    test: float = 0.15,
+    gap_s: float = 1.0,
+    seed: int = 0,
+) -> Split:
+    """Split as ``kind`` of :data:`KINDS` says. Raises as that kind does.
+
+    ``"auto"`` is by the data's own folders where it has them, else by blocks of time.
+    """
+    if kind == "auto":
+        kind = "blocks" if dataset.parts is None else "folders"
+    shares = {"validation": validation, "test": test}
+    if kind == "session":
+        return split_by_group(dataset, **shares, seed=seed)
+    if kind == "source":
+        return split_by_source(dataset, **shares, seed=seed)
+    if kind == "folders":
+        return split_by_folders(dataset, **shares, gap_s=gap_s, seed=seed)
+    if kind not in KINDS:
+        raise DataError(f"split {kind!r} is not known; use one of {', '.join(KINDS)}")
+    order: Literal["blocks", "last"] = "last" if kind == "last" else "blocks"
+    return split_by_time(dataset, **shares, gap_s=gap_s, order=order, seed=seed)
 
 
 def _check_shares(validation: float, test: float) -> None:
