@@ -108,7 +108,6 @@ class Trainer:
             batch_size=minibatch_size,
             augment="none",
             balance="none",
-            split="maps",
             runs=None,
         )
         result = train_on(

@@ -41,6 +41,9 @@ _WARNING = (
 def _split_text(data: Mapping[str, Any], parts: Mapping[str, int]) -> str:
     how = {
         "blocks": "by blocks of time from all over the recordings, {gap:g} s apart",
+        "session": "by whole recordings",
+        "source": "by whole sources (drivers, players, places or days)",
+        "folders": "as the data's own folders say",
         "last": "by time, {gap:g} s apart, the last of all frames to test on",
         "maps": "as the balanced folder's two maps say (validation, on the test map, neither "
         "stopped the training nor chose its weights)",

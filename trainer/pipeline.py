@@ -12,7 +12,7 @@ import json
 import platform
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -54,7 +54,7 @@ class Settings:
     where the run's folder is made (None: no run folder). ``network`` is a name of
     :data:`trainer.networks.NETWORKS` or ``module:function``. ``validation`` and
     ``test`` are shares of the frames, ``gap_s`` seconds apart from training. ``split`` is
-    one of :data:`trainer.split.KINDS`, or ``"maps"`` where the data came split.
+    one of :data:`trainer.split.KINDS`.
     ``heads`` names what the classes consist of, see :func:`load_dataset`.
     ``keep_earlier``: a bundle that is there already gets another name, and stays.
     """
@@ -302,7 +302,7 @@ def _describe_data(
             "validation": len(split.validation),
             "test": len(split.test),
         },
-        "split": settings.split,
+        "split": split.kind,
         "gap_s": settings.gap_s,
         "balance": settings.balance,
         "augmentation": settings.augment,
@@ -348,7 +348,7 @@ def _usable(split: Split, cache: ImageCache) -> Split:
             f"of the images to train, validate and test on, {len(train):,}, {len(validation):,} "
             f"and {len(test):,} are usable; first problem: {cache.problems[0]}"
         )
-    return Split(train, validation, test, split.notes)
+    return replace(split, train=train, validation=validation, test=test)
 
 
 def _positions(classes: Sequence[str]) -> npt.NDArray[np.int16]:

@@ -7,6 +7,7 @@ one part, and frames closer than the gap to another part go to none.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -27,12 +28,17 @@ _TRAIN, _VALIDATION, _TEST = 0, 1, 2
 
 @dataclass(frozen=True)
 class Split:
-    """Rows of a dataset by part, ``int64``, rising. ``notes`` says what could not be had."""
+    """Rows of a dataset by part, ``int64``, rising.
+
+    ``notes`` says what could not be had, ``kind`` how it was split: one of :data:`KINDS`
+    or ``"maps"``, as a balanced folder's two maps say.
+    """
 
     train: Indices
     validation: Indices
     test: Indices
     notes: list[str] = field(default_factory=list)
+    kind: str = "maps"
 
 
 def split_by_time(
@@ -198,16 +204,16 @@ def make_split(
     if kind == "auto":
         kind = "blocks" if dataset.parts is None else "folders"
     shares = {"validation": validation, "test": test}
-    if kind == "session":
-        return split_by_group(dataset, **shares, seed=seed)
-    if kind == "source":
-        return split_by_source(dataset, **shares, seed=seed)
-    if kind == "folders":
-        return split_by_folders(dataset, **shares, gap_s=gap_s, seed=seed)
-    if kind not in KINDS:
+    ways: dict[str, Callable[[], Split]] = {
+        "blocks": lambda: split_by_time(dataset, **shares, gap_s=gap_s, seed=seed),
+        "last": lambda: split_by_time(dataset, **shares, gap_s=gap_s, order="last", seed=seed),
+        "session": lambda: split_by_group(dataset, **shares, seed=seed),
+        "source": lambda: split_by_source(dataset, **shares, seed=seed),
+        "folders": lambda: split_by_folders(dataset, **shares, gap_s=gap_s, seed=seed),
+    }
+    if kind not in ways:
         raise DataError(f"split {kind!r} is not known; use one of {', '.join(KINDS)}")
-    order: Literal["blocks", "last"] = "last" if kind == "last" else "blocks"
-    return split_by_time(dataset, **shares, gap_s=gap_s, order=order, seed=seed)
+    return replace(ways[kind](), kind=kind)
 
 
 def _check_shares(validation: float, test: float) -> None:
