@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -203,7 +203,7 @@ def make_split(
     """
     if kind == "auto":
         kind = "blocks" if dataset.parts is None else "folders"
-    shares = {"validation": validation, "test": test}
+    shares: dict[str, Any] = {"validation": validation, "test": test}
     ways: dict[str, Callable[[], Split]] = {
         "blocks": lambda: split_by_time(dataset, **shares, gap_s=gap_s, seed=seed),
         "last": lambda: split_by_time(dataset, **shares, gap_s=gap_s, order="last", seed=seed),
