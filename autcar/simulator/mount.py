@@ -14,6 +14,8 @@ import numpy.typing as npt
 
 Matrix = npt.NDArray[np.float64]
 
+_NEAREST_M = 0.06
+
 
 @dataclass(frozen=True, slots=True)
 class CameraMount:
@@ -65,3 +67,21 @@ class CameraMount:
         """The pixel (u, v) of a floor point in camera coordinates; it must lie before the lens."""
         u, v, w = self.floor_to_pixel() @ (ahead, left, 1.0)
         return float(u / w), float(v / w)
+
+    def see(
+        self, lens: tuple[float, float, float], x: float, y: float, z: float
+    ) -> tuple[float, float] | None:
+        """The pixel (u, v) of a point ``z`` metres over the floor; None when not before the lens.
+
+        ``lens`` is where the camera is and looks: x and y in metres, heading in radians.
+        """
+        dx, dy, heading = x - lens[0], y - lens[1], lens[2]
+        ahead = dx * math.cos(heading) + dy * math.sin(heading)
+        left = dy * math.cos(heading) - dx * math.sin(heading)
+        sin, cos = math.sin(math.radians(self.pitch_deg)), math.cos(math.radians(self.pitch_deg))
+        depth = cos * ahead - sin * (z - self.above_m)
+        if depth < _NEAREST_M:
+            return None
+        down = -sin * ahead - cos * (z - self.above_m)
+        u0, v0 = self.centre
+        return u0 - self.focal * left / depth, v0 + self.focal * down / depth

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -11,13 +10,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from autcar.simulator.style import Colour
+from autcar.simulator.style import Colour, Style
 from autcar.simulator.track import Track
 
 Image = npt.NDArray[np.uint8]
 Relief = npt.NDArray[np.float32]
 
 TEXEL_M = 0.0025
+_COARSE_TEXEL_M = 0.005
 SCALES = (1, 3, 6)
 """Each level of the floor is this many times coarser than the finest."""
 
@@ -35,10 +35,10 @@ class Painting:
     """What a camera can see of a track.
 
     ``floor`` holds one RGB image per scale, of the rectangle that starts at
-    ``origin`` metres; columns run along +x and rows along +y. ``beyond`` is the
-    colour of the floor outside. ``room`` is an RGB panorama whose columns run
-    clockwise (to the right) from heading 0 and ``solid`` its mask: 0 where the
-    floor shows.
+    ``origin`` metres; columns run along +x and rows along +y, a pixel of the finest is
+    ``texel_m`` wide. ``beyond`` is the colour of the floor outside. ``room`` is an RGB
+    panorama whose columns run clockwise (to the right) from heading 0 and ``solid`` its
+    mask: 0 where the floor shows.
     """
 
     floor: tuple[Image, ...]
@@ -46,31 +46,49 @@ class Painting:
     beyond: Colour
     room: Image
     solid: Image
+    texel_m: float = TEXEL_M
 
 
 @lru_cache(maxsize=2)
 def paint(track: Track) -> Painting:
     """Paint a track; the last two are remembered, a painting being some 20 MB."""
     style = track.style
-    rng = np.random.default_rng(style.seed)
-    gains = style.light * np.array([1 + style.warmth, 1.0, 1 - style.warmth])
-
-    def lit(colour: Colour) -> Colour:
-        red, green, blue = (min(round(c * g), 255) for c, g in zip(colour, gains, strict=True))
-        return red, green, blue
-
     x0, y0, x1, y1 = track.bounds
-    coarse = TEXEL_M * SCALES[-1]
-    columns, rows = (math.ceil(size / coarse) * SCALES[-1] for size in (x1 - x0, y1 - y0))
-    finest = np.empty((rows, columns, 3), np.uint8)
-    finest[:] = lit(style.floor_colour)
+    finest = _plain(x1 - x0, y1 - y0, TEXEL_M, _lit(style, style.floor_colour))
     for lateral, colour, dash in (
         (track.width / 2, style.left_colour, style.left_dash),
         (-track.width / 2, style.right_colour, style.right_dash),
     ):
-        _line(finest, track, lateral, lit(colour), dash)
+        _line(finest, track, lateral, _lit(style, colour), dash)
     if track.stop_line is not None:
-        _bar(finest, track, track.stop_line, lit(style.bar_colour), lit((245, 245, 245)))
+        rim = _lit(style, (245, 245, 245))
+        _bar(finest, track, track.stop_line, _lit(style, style.bar_colour), rim)
+    return _finish(finest, (x0, y0), style, TEXEL_M)
+
+
+def paint_floor(style: Style, size_m: float) -> Painting:
+    """Paint an open floor in a room, ``size_m`` square about the origin; a camera looks ahead.
+
+    Coarser than a track, whose camera looks down.
+    """
+    colour = _lit(style, style.floor_colour)
+    finest = _plain(size_m, size_m, _COARSE_TEXEL_M, colour)
+    return _finish(finest, (-size_m / 2, -size_m / 2), style, _COARSE_TEXEL_M)
+
+
+def _plain(width_m: float, depth_m: float, texel_m: float, colour: Colour) -> Image:
+    """A floor of one colour, whose sizes divide by every scale."""
+    coarse = texel_m * SCALES[-1]
+    columns, rows = (math.ceil(size / coarse) * SCALES[-1] for size in (width_m, depth_m))
+    image = np.empty((rows, columns, 3), np.uint8)
+    image[:] = colour
+    return image
+
+
+def _finish(finest: Image, origin: tuple[float, float], style: Style, texel_m: float) -> Painting:
+    """Give a floor its pattern and light, its coarser scales, and a room around it."""
+    rng = np.random.default_rng(style.seed)
+    rows, columns = finest.shape[:2]
     shade = 1.0 + style.contrast * _pattern(rng, style.floor, rows, columns)
     shade *= _light(rng, rows, columns, style.gradient, style.shadows)
     grey = cv2.convertScaleAbs(shade, alpha=128.0)
@@ -79,8 +97,16 @@ def paint(track: Track) -> Painting:
     for scale in SCALES[1:]:
         size = (columns // scale, rows // scale)
         floor.append(np.asarray(cv2.resize(finest, size, interpolation=cv2.INTER_AREA), np.uint8))
-    room, solid = _room(rng, lit(style.wall_colour), style.clutter, lit)
-    return Painting(tuple(floor), (x0, y0), lit(style.floor_colour), room, solid)
+    room, solid = _room(rng, style)
+    beyond = _lit(style, style.floor_colour)
+    return Painting(tuple(floor), origin, beyond, room, solid, texel_m)
+
+
+def _lit(style: Style, colour: Colour) -> Colour:
+    """A colour in the light of a style."""
+    gains = style.light * np.array([1 + style.warmth, 1.0, 1 - style.warmth])
+    red, green, blue = (min(round(c * g), 255) for c, g in zip(colour, gains, strict=True))
+    return red, green, blue
 
 
 def _line(image: Image, track: Track, lateral: float, colour: Colour, dash: float) -> None:
@@ -164,10 +190,9 @@ def _light(
     return np.asarray(resized, np.float32)
 
 
-def _room(
-    rng: np.random.Generator, wall: Colour, clutter: float, lit: Callable[[Colour], Colour]
-) -> tuple[Image, Image]:
+def _room(rng: np.random.Generator, style: Style) -> tuple[Image, Image]:
     """A room seen from its middle: four walls, a skirting, windows and furniture."""
+    wall = _lit(style, style.wall_colour)
     columns, rows = 360 * ACROSS, round((TOP_DEG - BOTTOM_DEG) * DOWN)
     image = np.empty((rows, columns, 3), np.uint8)
     solid = np.zeros((rows, columns), np.uint8)
@@ -187,10 +212,10 @@ def _room(
     down = np.arange(rows)[:, None]
     walls = np.clip(np.array(wall) * brightness[:, None], 0, 255)
     image[:] = walls[None]
-    image[down < top] = lit((235, 235, 230))
-    image[(down > foot - 1.5) & (down <= foot)] = lit((120, 110, 100))
+    image[down < top] = _lit(style, (235, 235, 230))
+    image[(down > foot - 1.5) & (down <= foot)] = _lit(style, (120, 110, 100))
     solid[down <= foot] = 255
-    for _ in range(round(rng.uniform(0.5, 1.0) * 24 * clutter)):
+    for _ in range(round(rng.uniform(0.5, 1.0) * 24 * style.clutter)):
         centre, half = rng.uniform(0, columns), rng.uniform(2, 14) * ACROSS
         hung = rng.random() < 0.35
         base = rng.uniform(4, 12) if hung else -rng.uniform(1.5, 4.5)
@@ -198,7 +223,7 @@ def _room(
         # Things in rooms are duller than tape on a floor.
         vivid = rng.uniform(20, 235, 3)
         red, green, blue = (int(c) for c in 0.35 * vivid + 0.65 * vivid.mean())
-        colour = lit((red, green, blue))
+        colour = _lit(style, (red, green, blue))
         dark = tuple(c // 2 for c in colour)
         for shift in (-columns, 0, columns):
             corner = (round(centre - half + shift), round(float(row(high))))

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from autcar.simulator.mount import CameraMount, Matrix
-from autcar.simulator.paint import ACROSS, BOTTOM_DEG, DOWN, SCALES, TEXEL_M, TOP_DEG, Painting
-from autcar.simulator.sign import Billboard
+from autcar.simulator.paint import ACROSS, BOTTOM_DEG, DOWN, SCALES, TOP_DEG, Painting
 from autcar.simulator.style import Style
 
 Image = npt.NDArray[np.uint8]
@@ -35,6 +35,23 @@ class _Band:
     buffer: Image
 
 
+class Upright(Protocol):
+    """What stands on the floor and turns to the camera: a sign, a person, a pillar."""
+
+    @property
+    def x(self) -> float:
+        """Metres."""
+
+    @property
+    def y(self) -> float:
+        """Metres."""
+
+    def draw(
+        self, image: Image, mount: CameraMount, x: float, y: float, heading: float, light: float
+    ) -> None:
+        """Draw into ``image`` what a lens at ``x``, ``y`` looking along ``heading`` sees of it."""
+
+
 class Renderer:
     """Turns poses into images, by homography: RGB ``uint8``, height × width × 3.
 
@@ -46,10 +63,10 @@ class Renderer:
         painting: Painting,
         mount: CameraMount,
         style: Style,
-        billboards: Sequence[Billboard] = (),
+        uprights: Sequence[Upright] = (),
     ) -> None:
         self._painting = painting
-        self._billboards = billboards
+        self._uprights = uprights
         self._mount = mount
         self._style = style
         self._bands = _bands(mount)
@@ -63,7 +80,7 @@ class Renderer:
         cos, sin = math.cos(heading), math.sin(heading)
         x0, y0 = painting.origin
         for band in self._bands:
-            texel = TEXEL_M * SCALES[band.level]
+            texel = painting.texel_m * SCALES[band.level]
             to_texel = np.array(
                 [
                     [cos / texel, -sin / texel, (x - x0) / texel - 0.5],
@@ -89,9 +106,9 @@ class Renderer:
                 mean = cv2.addWeighted(upper, 0.5, lower, 0.5, 0.0, dst=halved)
                 target = np.asarray(mean, np.uint8)
         self._draw_room(image, heading)
-        # The farthest first, so that nearer signs hide it.
-        for sign in sorted(self._billboards, key=lambda b: -math.hypot(b.x - x, b.y - y)):
-            sign.draw(image, mount, x, y, heading, self._style.light)
+        # The farthest first, so that nearer ones hide it.
+        for upright in sorted(self._uprights, key=lambda u: -math.hypot(u.x - x, u.y - y)):
+            upright.draw(image, mount, x, y, heading, self._style.light)
         return self.expose(image, time_ns)
 
     def expose(self, image: Image, time_ns: int) -> Image:

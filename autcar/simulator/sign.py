@@ -18,7 +18,6 @@ Image = npt.NDArray[np.uint8]
 Point = tuple[float, float]
 
 _TEXELS = 96
-_NEAREST_M = 0.06
 _POST_M = 0.012
 _POST, _BACK = (120, 122, 125), (150, 152, 155)
 _RED, _WHITE, _YELLOW, _BLACK = (200, 25, 30), (240, 240, 240), (245, 200, 20), (25, 25, 25)
@@ -71,7 +70,7 @@ class Billboard:
     ) -> tuple[float, float, float] | None:
         """Column and row of its middle, and its height, in pixels; None when it is not ahead."""
         middle, top = (
-            _pixel(mount, (x, y, heading), self.x, self.y, self.sign.above + rise)
+            mount.see((x, y, heading), self.x, self.y, self.sign.above + rise)
             for rise in (0.0, self.sign.size / 2)
         )
         if middle is None or top is None:
@@ -87,11 +86,11 @@ class Billboard:
         bottom, top = self.sign.above - half, self.sign.above + half
         left = (-math.sin(self.heading) * half, math.cos(self.heading) * half)
         corners = [
-            _pixel(mount, view, self.x + side * left[0], self.y + side * left[1], height)
+            mount.see(view, self.x + side * left[0], self.y + side * left[1], height)
             for side, height in ((1, top), (-1, top), (-1, bottom), (1, bottom))
         ]
-        foot = _pixel(mount, view, self.x, self.y, 0.0)
-        neck = _pixel(mount, view, self.x, self.y, bottom)
+        foot = mount.see(view, self.x, self.y, 0.0)
+        neck = mount.see(view, self.x, self.y, bottom)
         if None in corners or foot is None or neck is None:
             return
         away = math.hypot(self.x - x, self.y - y)
@@ -122,22 +121,6 @@ def _paste(
 
 def _whole(point: Point) -> tuple[int, int]:
     return round(point[0]), round(point[1])
-
-
-def _pixel(
-    mount: CameraMount, lens: tuple[float, float, float], x: float, y: float, z: float
-) -> Point | None:
-    """Where a point ``z`` metres over the floor is in the image; None when not before the lens."""
-    dx, dy, heading = x - lens[0], y - lens[1], lens[2]
-    ahead = dx * math.cos(heading) + dy * math.sin(heading)
-    left = dy * math.cos(heading) - dx * math.sin(heading)
-    sin, cos = math.sin(math.radians(mount.pitch_deg)), math.cos(math.radians(mount.pitch_deg))
-    depth = cos * ahead - sin * (z - mount.above_m)
-    if depth < _NEAREST_M:
-        return None
-    down = -sin * ahead - cos * (z - mount.above_m)
-    u0, v0 = mount.centre
-    return u0 - mount.focal * left / depth, v0 + mount.focal * down / depth
 
 
 @lru_cache(maxsize=4)
