@@ -92,17 +92,23 @@ class Bundle:
     def check_fits(self, width: int, height: int, *, labels: Sequence[str] = LABELS) -> None:
         """Raise :class:`BundleError` unless this fits a camera of that size and these labels.
 
-        Classes of :data:`~autcar.safety.BLIND_LABELS` may stand among them anywhere. Called
-        before arming: a bundle that does not fit never moves a wheel.
+        Classes of :data:`~autcar.safety.BLIND_LABELS` may stand among them anywhere; a
+        bundle that follows needs the class ``hero`` instead. Called before arming: a bundle
+        that does not fit never moves a wheel.
         """
         found = self.manifest
-        if found.task != "drive":
+        commands = tuple(label for label in found.labels if label not in BLIND_LABELS)
+        if found.task == "classify":
             raise BundleError(
-                f"bundle {self.folder} was trained to {found.task}, not to drive; "
+                f"bundle {self.folder} was trained to classify, not to drive; "
                 f"see `autcar models`, or train one with `autcar train`"
             )
-        commands = tuple(label for label in found.labels if label not in BLIND_LABELS)
-        if commands != tuple(labels):
+        if found.task == "follow" and "hero" not in found.labels:
+            raise BundleError(
+                f"bundle {self.folder} was trained to follow, but none of its classes "
+                f"{', '.join(found.labels)} is 'hero'; train it again with `autcar train`"
+            )
+        if found.task == "drive" and commands != tuple(labels):
             raise BundleError(_label_difference(self.folder, commands, labels))
         if found.color != "RGB":
             raise BundleError(

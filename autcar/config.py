@@ -65,7 +65,32 @@ class SimulatorSection:
     difficulty: float = _setting(0.0, "0 is easy, 1 is varied and hard", 0, 1)
     disturbance: float = _setting(0.0, "how much the floor pushes the car about", 0, 1)
     wires: str = _setting("", "file that joins motors and world; empty: one of its own")
+    world: str = _setting("track", "track: a lane to drive; people: a floor with a hero to follow")
+    people: int = _setting(6, "how many others walk about beside the hero", 0, 30)
     signs: str = _setting("", "traffic signs, by metres along the lane: 'stop 3.0, priority 7.5'")
+
+
+@dataclass(frozen=True)
+class FollowSection:
+    """How near the car keeps to its hero, with a bundle that follows a person."""
+
+    size: float = _setting(
+        0.55, "the hero's height in the picture at the right distance, a share of it", 0.05, 0.9
+    )
+    near: float = _setting(0.7, "from this height on they are too near", 0.1, 0.95)
+    back: bool = _setting(True, "back off from a hero who is too near; false: only stop")
+    search: bool = _setting(False, "turn on the spot to look for a hero who is lost")
+    least_pixels: int = _setting(12, "fewer pixels of the hero than this are none", 1, 10_000)
+    lost_ms: float = _setting(
+        300.0, "the hero is lost when most pictures of this long show none", 50, 400
+    )
+
+    def __post_init__(self) -> None:
+        if self.near <= self.size:
+            raise ConfigError(
+                f"[follow] near = {self.near:g} must be more than size = {self.size:g}: "
+                f"a hero who is too near stands higher in the picture"
+            )
 
 
 @dataclass(frozen=True)
@@ -108,6 +133,7 @@ class Config:
     motors: MotorsSection = field(default_factory=MotorsSection)
     safety: Limits = field(default_factory=Limits)
     simulator: SimulatorSection = field(default_factory=SimulatorSection)
+    follow: FollowSection = field(default_factory=FollowSection)
     record: RecordSection = field(default_factory=RecordSection)
     cockpit: CockpitSection = field(default_factory=CockpitSection)
 

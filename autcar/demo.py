@@ -144,8 +144,8 @@ def _train(folder: Path, bundle: Path, size: _Size, seed: int, progress: Progres
 def _drive_unseen(
     config: Config, seed: int, size: _Size, result: Result, progress: Progress
 ) -> Drive:
+    from autcar.simulator.score import Score
     from autcar.simulator.track import Track
-    from edge.drive import score_line
     from edge.pilots import BundlePilot, ConstantDecider, DecidingPilot
     from trainer.report import Drive
 
@@ -154,8 +154,8 @@ def _drive_unseen(
     pilot = BundlePilot(result.bundle, "int8")
     run, thoughts = _drive_track(config, pilot, size.seconds_each)
     baseline, _ = _drive_track(config, straight, size.seconds_each)
-    assert run.score is not None
-    assert baseline.score is not None
+    assert isinstance(run.score, Score)
+    assert isinstance(baseline.score, Score)
     drive = Drive(
         seed=seed,
         difficulty=config.simulator.difficulty,
@@ -167,7 +167,7 @@ def _drive_unseen(
     )
     stopped = f"; stopped: {drive.stopped}" if drive.stopped else ""
     where = f"track {seed}, difficulty {drive.difficulty:g}"
-    progress.say(f"  {where}: {score_line(drive.pilot)}{stopped}")
+    progress.say(f"  {where}: {drive.pilot.summary()}{stopped}")
     return drive
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from autcar.config import Config
 from autcar.errors import ConfigError
@@ -16,7 +16,7 @@ from autcar.wheels import DirectWheels, GuardedWheels, Wheels
 
 if TYPE_CHECKING:
     from autcar.cameras.base import Camera
-    from autcar.simulator.world import World
+    from autcar.simulator.moving_car import MovingCar
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Rig:
     camera: Camera
     wheels: Wheels
     clock: Callable[[], int]
-    world: World | None
+    world: MovingCar | None
     _stack: ExitStack
 
     def close(self) -> None:
@@ -130,8 +130,18 @@ def _open_lockstep(config: Config) -> Rig:
         return Rig(camera, wheels, lambda: world.time_ns, world, stack.pop_all())
 
 
-def make_world(config: Config, **changes: Any) -> World:
+def make_world(config: Config) -> MovingCar:
     """The simulated world that ``[simulator]`` and ``[camera]`` describe."""
+    makers = {"track": _make_track_world, "people": _make_people_world}
+    if config.simulator.world not in makers:
+        raise ConfigError(
+            f"[simulator] world = {config.simulator.world!r} is not known; "
+            f"there are {' and '.join(makers)}"
+        )
+    return makers[config.simulator.world](config)
+
+
+def _make_track_world(config: Config) -> MovingCar:
     from autcar.simulator.sign import parse_signs
     from autcar.simulator.track import Track
     from autcar.simulator.world import CameraMount, World
@@ -145,5 +155,16 @@ def make_world(config: Config, **changes: Any) -> World:
         mount=CameraMount(width=config.camera.width, height=config.camera.height),
         seed=settings.seed,
         disturbance=settings.disturbance,
-        **changes,
+    )
+
+
+def _make_people_world(config: Config) -> MovingCar:
+    from autcar.simulator.people import PeopleWorld, Scene, looking_up
+
+    settings = config.simulator
+    return PeopleWorld(
+        settings.seed,
+        Scene(others=settings.people, difficulty=settings.difficulty),
+        mount=looking_up(config.camera.width, config.camera.height),
+        disturbance=settings.disturbance,
     )

@@ -20,6 +20,8 @@ from autcar.safety import Gate, Reason
 from edge.histogram import Histogram
 
 if TYPE_CHECKING:
+    from autcar.simulator.follow_score import FollowScore
+    from autcar.simulator.moving_car import MovingCar
     from autcar.simulator.score import Score
     from edge.cockpit import PilotCockpit
     from edge.drive_log import DriveLog
@@ -87,11 +89,11 @@ class Run:
     pilot_ms: Histogram
     overhead_ms: Histogram
     age_ms: Histogram
-    score: Score | None = None
+    score: Score | FollowScore | None = None
 
     @property
     def well(self) -> bool:
-        """Whether the car drove to the end, on the track where that is known."""
+        """Whether the car drove to the end, on the track or without a bump where that is known."""
         return self.reason is None and (self.score is None or self.score.failures == 0)
 
     def facts(self) -> dict[str, Any]:
@@ -103,7 +105,7 @@ class Run:
             "pilot_ms": self.pilot_ms.facts(),
             "overhead_ms": self.overhead_ms.facts(),
             "age_ms": self.age_ms.facts(),
-            "score": score_facts(self.score) if self.score else None,
+            "score": self.score.facts() if self.score else None,
         }
 
     def summary(self) -> str:
@@ -115,32 +117,10 @@ class Run:
                 f"{self.overhead_ms.median:.2f} ms (medians)"
             )
         if self.score:
-            lines.append(score_line(self.score))
+            lines.append(self.score.summary())
         if self.reason:
             lines.append(f"stopped: {self.reason.value}")
         return "\n".join(lines)
-
-
-def score_facts(score: Score) -> dict[str, Any]:
-    """A simulated drive's ground truth, JSON-able: seconds, metres, laps."""
-    return {
-        "seconds": round(score.seconds, 2),
-        "distance_m": round(score.distance, 3),
-        "laps": round(score.laps, 2),
-        "failures": score.failures,
-        "seconds_off": round(score.seconds_off, 2),
-        "mean_lateral_m": round(score.mean_lateral, 4),
-        "max_lateral_m": round(score.max_lateral, 4),
-    }
-
-
-def score_line(score: Score) -> str:
-    """A simulated drive's ground truth, for a person."""
-    off = f"left the track {score.failures} times" if score.failures else "no wheel off the track"
-    return (
-        f"{score.distance:.1f} m, {score.laps:.1f} laps, {off}, "
-        f"at most {score.max_lateral * 100:.0f} cm from the centre"
-    )
 
 
 class StatusLine:
@@ -227,9 +207,7 @@ class _Drive:
         self._shadow = shadow
         self.run = Run(None, 0, 0.0, Histogram(), Histogram(), Histogram())
         if rig.world is not None:
-            from autcar.simulator.score import Score
-
-            self.run.score = Score(rig.world)
+            self.run.score = _score_of(rig.world)
 
     def until(self, seconds: float | None, status: StatusLine | None) -> Run:
         run, clock = self.run, self._rig.clock
@@ -280,20 +258,52 @@ def _open_pilot(arguments: argparse.Namespace, config: Config, rig: Rig) -> tupl
     if arguments.pilot == "expert":
         if rig.world is None:
             raise ConfigError("the expert knows only the simulated car; use --pilot bundle")
-        from autcar.simulator.expert import Expert
-
-        return DecidingPilot(Expert(rig.world)), "the simulator's expert"
+        return _expert(rig.world, config)
     return open_bundle(arguments.bundle or shipped_bundle(), arguments.variant, config)
 
 
 def open_bundle(folder: str | Path, variant: str | None, config: Config) -> tuple[Pilot, str]:
     """A bundle's pilot and its name for people; :class:`BundleError` unless it fits the car."""
-    from edge.pilots import BundlePilot
-
     bundle = load_bundle(folder)
     bundle.check_fits(config.camera.width, config.camera.height)
+    if bundle.manifest.task == "follow":
+        from edge.follow_pilot import BundleEyes, FollowPilot
+
+        eyes = BundleEyes(bundle, variant)
+        name = f"{bundle.manifest.name} ({eyes.variant.name}, {eyes.runtime})"
+        return FollowPilot(eyes, eyes.labels, config.follow), name
+    from edge.pilots import BundlePilot
+
     pilot = BundlePilot(bundle, variant)
     return pilot, f"{bundle.manifest.name} ({pilot.variant.name}, {pilot.runtime})"
+
+
+def _expert(world: MovingCar, config: Config) -> tuple[Pilot, str]:
+    """A pilot that knows the truth of a simulated world."""
+    from autcar.simulator.people import PeopleWorld
+
+    if isinstance(world, PeopleWorld):
+        from edge.follow_pilot import knowing
+
+        return knowing(world, config.follow), "a follower that sees the truth"
+    from autcar.simulator.expert import Expert
+    from autcar.simulator.world import World
+    from edge.pilots import DecidingPilot
+
+    assert isinstance(world, World)
+    return DecidingPilot(Expert(world)), "the simulator's expert"
+
+
+def _score_of(world: MovingCar) -> Score | FollowScore:
+    from autcar.simulator.follow_score import FollowScore
+    from autcar.simulator.people import PeopleWorld
+    from autcar.simulator.score import Score
+    from autcar.simulator.world import World
+
+    if isinstance(world, PeopleWorld):
+        return FollowScore(world)
+    assert isinstance(world, World)
+    return Score(world)
 
 
 def _open_shadow(
@@ -365,14 +375,15 @@ def _open_film(arguments: argparse.Namespace, rig: Rig) -> Film | None:
 def _where(config: Config, rig: Rig) -> str:
     if rig.world is None:
         return config.car.name
-    return f"the simulated car on track {config.simulator.seed}"
+    where = "among people, walk" if config.simulator.world == "people" else "on track"
+    return f"the simulated car {where} {config.simulator.seed}"
 
 
 def _draw_map(rig: Rig, run: Run, path: Path) -> None:
     if rig.world is None or run.score is None:
         raise ConfigError("--map draws the simulated car's way; this is a real car")
     from autcar.images import write_png
-    from autcar.simulator.draw import track_map
+    from autcar.simulator.draw import world_map
 
-    write_png(path, track_map(rig.world.track, [(run.score.line, WAY_RGB)]))
+    write_png(path, world_map(rig.world, run.score.line, WAY_RGB))
     print(f"the way driven: {path}")

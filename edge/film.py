@@ -12,8 +12,9 @@ from autcar.cameras.base import Image
 from autcar.commands import LABELS
 from autcar.errors import ConfigError, RuntimeMissingError
 from autcar.rig import Rig
-from autcar.simulator.draw import track_map
+from autcar.simulator.draw import world_map
 from autcar.simulator.score import Pose
+from edge.follow_pilot import tinted
 from edge.loop import Tick
 
 FRAMES_A_SECOND = 10
@@ -53,8 +54,9 @@ class Film:
             return
         self._next_ns = world.time_ns + 1_000_000_000 // FRAMES_A_SECOND
         # Newest pose first: the arrow stands where the line begins.
-        above = track_map(world.track, [(self._line[::-1], _WAY)], _SIZE)
-        seen = cv2.resize(tick.frame.image, _SIZE, interpolation=cv2.INTER_CUBIC)
+        above = world_map(world, self._line[::-1], _WAY, _SIZE)
+        image = tick.frame.image if tick.mask is None else tinted(tick.frame.image, tick.mask)
+        seen = cv2.resize(image, _SIZE, interpolation=cv2.INTER_CUBIC)
         picture = np.hstack([above, np.asarray(seen, np.uint8)])
         self._frames.append(np.vstack([picture, _strip(tick, picture.shape[1])]))
 
@@ -82,7 +84,7 @@ def _strip(tick: Tick, width: int) -> Image:
     if verdict.command is None:
         said = f"at rest: {verdict.reason.value}" if verdict.reason else "at rest"
     else:
-        said = LABELS[verdict.command].replace("_", " ")
+        said = tick.remark or LABELS[verdict.command].replace("_", " ")
         left, right, middle = width - 200, width - 62, _STRIP // 2
         end = left + round((right - left) * verdict.confidence)
         cv2.rectangle(strip, (left, middle - 6), (right, middle + 6), (60, 66, 74), -1)

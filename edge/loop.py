@@ -12,6 +12,9 @@ import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from autcar.cameras.base import Camera, Frame
 from autcar.errors import CameraError, CameraTimeoutError, MotorError
 from autcar.safety import MS, Gate, Reason, Verdict
@@ -26,7 +29,8 @@ class Tick:
 
     ``pilot_ns`` is the time in the pilot, ``overhead_ns`` all other work of the turn,
     ``age_ns`` from exposure to the command handed to the wheels, which was at
-    ``time_ns`` of the loop's clock.
+    ``time_ns`` of the loop's clock. A pilot that follows somebody has a ``remark`` on
+    what it sees, and the H×W classes of the picture's pixels in ``mask``.
     """
 
     frame: Frame | None
@@ -36,6 +40,8 @@ class Tick:
     overhead_ns: int
     age_ns: int
     time_ns: int
+    remark: str = ""
+    mask: npt.NDArray[np.uint8] | None = None
 
     @property
     def sequence(self) -> int:
@@ -120,7 +126,9 @@ class Loop:
         ended = time.perf_counter_ns()
         now_ns = self._clock()
         age_ns = now_ns - frame.time_ns
-        return Tick(frame, scores, verdict, piloted - started, ended - piloted, age_ns, now_ns)
+        thought_ns, other_ns = piloted - started, ended - piloted
+        remark, mask = getattr(self._pilot, "remark", ""), getattr(self._pilot, "mask", None)
+        return Tick(frame, scores, verdict, thought_ns, other_ns, age_ns, now_ns, remark, mask)
 
     def _patience_s(self) -> float:
         """Until the newest frame is too old; a full allowance while nothing is driven."""

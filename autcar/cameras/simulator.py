@@ -9,8 +9,8 @@ import numpy as np
 
 from autcar.cameras.base import Camera, Frame, Image
 from autcar.errors import CameraError, CameraTimeoutError
+from autcar.simulator.moving_car import MovingCar
 from autcar.simulator.wires import Wires
-from autcar.simulator.world import World
 
 Fault = Literal["none", "stall", "freeze", "cover", "glare"]
 
@@ -28,7 +28,7 @@ class SimulatedCamera(Camera):
 
     def __init__(
         self,
-        world: World,
+        world: MovingCar,
         fps: float = 20.0,
         realtime: bool = False,
         *,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 from autcar.simulator.world import World
 
@@ -87,3 +88,25 @@ class Score:
     def distance_between_failures(self) -> float:
         """Metres for each failure; infinite without one."""
         return self.distance / self.failures if self.failures else math.inf
+
+    def facts(self) -> dict[str, Any]:
+        """Everything measured, JSON-able: seconds, metres, laps."""
+        return {
+            "seconds": round(self.seconds, 2),
+            "distance_m": round(self.distance, 3),
+            "laps": round(self.laps, 2),
+            "failures": self.failures,
+            "seconds_off": round(self.seconds_off, 2),
+            "mean_lateral_m": round(self.mean_lateral, 4),
+            "max_lateral_m": round(self.max_lateral, 4),
+        }
+
+    def summary(self) -> str:
+        """The same for a person."""
+        off = (
+            f"left the track {self.failures} times" if self.failures else "no wheel off the track"
+        )
+        return (
+            f"{self.distance:.1f} m, {self.laps:.1f} laps, {off}, "
+            f"at most {self.max_lateral * 100:.0f} cm from the centre"
+        )

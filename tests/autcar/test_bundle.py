@@ -82,11 +82,20 @@ def test_another_colour_order_is_refused(folder):
         load_bundle(folder).check_fits(224, 168)
 
 
-@pytest.mark.parametrize("task", ["classify", "follow"])
-def test_a_bundle_for_another_task_never_drives(folder, task):
-    edit(folder, task=task)
-    with pytest.raises(BundleError, match=f"trained to {task}, not to drive; .*autcar models"):
+def test_a_bundle_that_classifies_never_drives(folder):
+    edit(folder, task="classify")
+    with pytest.raises(BundleError, match="trained to classify, not to drive; .*autcar models"):
         load_bundle(folder).check_fits(224, 168)
+
+
+def test_a_bundle_that_follows_needs_a_hero(folder):
+    edit(folder, task="follow")
+    with pytest.raises(BundleError, match="trained to follow, but none of its classes"):
+        load_bundle(folder).check_fits(224, 168)
+    edit(folder, task="follow", labels=["background", "person", "hero"])
+    load_bundle(folder).check_fits(224, 168)
+    with pytest.raises(BundleError, match="takes 224×168 images"):
+        load_bundle(folder).check_fits(160, 120)
 
 
 def test_heads_are_written_and_read_back(tmp_path):
