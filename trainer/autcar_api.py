@@ -132,7 +132,8 @@ class Trainer:
         (``[truth][prediction]``, in class order).
         """
         from autcar.interpreter import Interpreter
-        from trainer.batches import Batches, ImageCache
+        from trainer.batches import Batches
+        from trainer.cache import ImageCache
         from trainer.evaluate_bundle import predict_frames
         from trainer.evaluation import evaluate, table
         from trainer.plots import plot_confusion

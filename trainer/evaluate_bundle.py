@@ -11,7 +11,8 @@ import numpy.typing as npt
 from autcar.bundle import load_bundle
 from autcar.interpreter import Interpreter
 from autcar.progress import Progress
-from trainer.batches import Batches, ImageCache
+from trainer.batches import Batches
+from trainer.cache import ImageCache
 from trainer.dataset import load_dataset
 from trainer.evaluation import Evaluation, Steering, evaluate, evaluate_steering
 from trainer.quiet import quiet

@@ -27,9 +27,10 @@ from autcar.errors import BundleError, DataError
 from autcar.progress import LogProgress, Progress
 from autcar.session import new_folder
 from trainer import networks
-from trainer.augmentation import Augmentation, preset
+from trainer.augmentation import Augmentation, parse_augmentation
 from trainer.balance import balance_indices, describe_balance
-from trainer.batches import Batches, ImageCache
+from trainer.batches import Batches
+from trainer.cache import ImageCache
 from trainer.card import write_card
 from trainer.dataset import Dataset, load_dataset
 from trainer.evaluation import Evaluation, Steering, evaluate, evaluate_steering
@@ -159,7 +160,7 @@ def train_on(
         )
     else:
         model = networks.adapt(model, settings.height, settings.width, len(classes))
-    augmentation = preset(settings.augment)
+    augmentation = parse_augmentation(settings.augment, classes)
     with contextlib.ExitStack() as stack:
         run = _new_run(settings)
         if run is not None:

@@ -1,14 +1,12 @@
-import re
 import threading
 
 import numpy as np
 import pytest
 
-from autcar.errors import DataError
-from autcar.images import encode_jpeg
-from tests.conftest import picture
-from trainer.augmentation import preset
-from trainer.batches import Batches, ImageCache
+from autcar.images import write_png
+from trainer.augmentation import Augmentation, parse_augmentation
+from trainer.batches import Batches
+from trainer.cache import ImageCache
 from trainer.dataset import load_dataset
 
 
@@ -23,90 +21,18 @@ def dataset(make_session):
     return load_dataset(make_session(frames=48))
 
 
-def test_images_are_decoded_once_and_resized(dataset):
-    cache = ImageCache(dataset, height=24, width=32)
-    images = cache.images(np.array([5, 0, 5]))
-    assert (images.shape, images.dtype) == ((3, 24, 32, 3), np.uint8)
-    np.testing.assert_array_equal(images[0], images[2])
-    bright = images[0].astype(int).mean(axis=(0, 2)).argmax()
-    assert 5 * 32 / 12 - 1 <= bright <= 6 * 32 / 12 + 1
-    assert cache.usable.all()
-    assert cache.problems == []
-    for path in dataset.paths:
-        open(path, "w").close()
-    assert cache.images(np.arange(48)).mean() > 50
-
-
-def test_an_image_of_the_asked_size_is_left_as_it_is(dataset):
-    from autcar.images import read_image
-
-    cache = ImageCache(dataset, height=48, width=64)
-    np.testing.assert_array_equal(cache.images(np.array([7]))[0], read_image(dataset.paths[7]))
-    assert ImageCache(dataset, height=96, width=64).images(np.array([7])).shape == (1, 96, 64, 3)
-
-
-def test_beyond_the_budget_the_images_lie_in_a_file_that_leaves_nothing(dataset, tmp_path):
-    folder = tmp_path / "run"
-    memory = ImageCache(dataset, height=24, width=32)
-    mapped = ImageCache(dataset, height=24, width=32, folder=folder, budget=1000)
-    assert memory.in_memory
-    assert not mapped.in_memory
-    everything = np.arange(48)
-    np.testing.assert_array_equal(memory.images(everything), mapped.images(everything))
-    assert type(mapped.images(everything)) is np.ndarray
-    assert list(folder.iterdir()) == []
-
-
-def test_a_full_disk_is_found_before_decoding(dataset, monkeypatch):
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.posix_fallocate", full)
-    with pytest.raises(DataError, match=r"No space left.*train with smaller images"):
-        ImageCache(dataset, height=24, width=32, budget=0)
-
-
-def test_progress_is_told(make_session):
-    told = []
-    dataset = load_dataset(make_session(frames=150))
-    ImageCache(dataset, height=8, width=8, progress=lambda *args: told.append(args))
-    assert told == [(64, 150), (128, 150), (150, 150)]
-
-
-def test_broken_and_odd_sized_images_are_named_and_left_out(dataset):
-    def replace(row, content):
-        with open(dataset.paths[row], "wb") as file:
-            file.write(content)
-
-    whole = encode_jpeg(picture(1))
-    replace(3, b"")
-    replace(10, whole[: len(whole) // 2])
-    replace(20, b"no image at all")
-    replace(0, encode_jpeg(picture(0, 32, 24)))
-    cache = ImageCache(dataset, height=24, width=32)
-    assert np.flatnonzero(~cache.usable).tolist() == [0, 3, 10, 20]
-    found = "\n".join(cache.problems)
-    assert len(cache.problems) == 4
-    assert "00000003.jpg is empty (0 bytes); delete it or record it again" in found
-    assert re.search("00000010.jpg is a (damaged|truncated) JPEG", found)
-    assert "00000020.jpg is not a whole JPEG or PNG" in found
-    assert "00000000.jpg is 32×24, the other images of its recording are 64×48" in found
-    assert cache.only_usable(np.array([9, 10, 11])).tolist() == [9, 11]
-    shown = [labels for _, labels in Batches(cache, dataset.labels, np.arange(48)).epoch(0)]
-    assert sum(map(len, shown)) == 44
-
-
-def test_recordings_may_differ_in_size(make_session):
-    make_session("small", frames=12, width=32, height=24)
-    dataset = load_dataset(make_session("large", frames=12).parent)
-    assert ImageCache(dataset, height=12, width=16).usable.all()
-
-
-def test_nothing_but_broken_images_is_an_error(dataset):
-    for path in dataset.paths:
-        open(path, "w").close()
-    with pytest.raises(DataError, match=r"not one of 48 images is usable; first problem: .*empty"):
-        ImageCache(dataset, height=24, width=32)
+@pytest.fixture
+def masked(tmp_path):
+    """Six images with a blue hero, and their masks."""
+    for number in range(6):
+        image = np.full((48, 64, 3), 90, np.uint8)
+        mask = np.full_like(image, (255, 0, 0))
+        top, left = 5 * number, 8 * number
+        image[top : top + 14, left : left + 15] = (20, 20, 220)
+        mask[top : top + 14, left : left + 15] = (0, 0, 255)
+        write_png(tmp_path / "follow" / "images" / f"{number}.png", image)
+        write_png(tmp_path / "follow" / "masks" / f"{number}.png", mask)
+    return load_dataset(tmp_path / "follow")
 
 
 def collect(batches, epoch):
@@ -138,7 +64,7 @@ def test_the_same_seed_gives_the_same_batches(dataset):
             np.arange(48),
             batch_size=8,
             seed=seed,
-            augment=preset("strong"),
+            augment=parse_augmentation("strong"),
             threads=threads,
         )
 
@@ -153,7 +79,7 @@ def test_the_same_seed_gives_the_same_batches(dataset):
 def test_augmentation_never_reaches_the_cache(dataset):
     cache = ImageCache(dataset, height=24, width=32)
     before = cache.images(np.arange(48))
-    collect(Batches(cache, dataset.labels, np.arange(48), augment=preset("strong")), 0)
+    collect(Batches(cache, dataset.labels, np.arange(48), augment=parse_augmentation("strong")), 0)
     np.testing.assert_array_equal(before, cache.images(np.arange(48)))
 
 
@@ -168,8 +94,51 @@ def test_an_epoch_that_is_left_early_leaves_no_thread(dataset):
 def test_an_error_in_a_worker_reaches_the_trainer(dataset):
     cache = ImageCache(dataset, height=24, width=32)
 
-    def broken(*_):
-        raise RuntimeError("broken")
+    class Broken(Augmentation):
+        def apply(self, *_):
+            raise RuntimeError("broken")
 
     with pytest.raises(RuntimeError, match="broken"):
-        list(Batches(cache, dataset.labels, np.arange(48), augment=broken).epoch(0))
+        list(Batches(cache, dataset.labels, np.arange(48), augment=Broken()).epoch(0))
+
+
+def test_shards_together_are_what_one_worker_gets(dataset):
+    cache = ImageCache(dataset, height=24, width=32)
+
+    def batches(shard, shards):
+        return Batches(
+            cache,
+            dataset.labels,
+            np.arange(44),
+            batch_size=16,
+            augment=parse_augmentation("strong"),
+            shard=shard,
+            shards=shards,
+        )
+
+    whole = list(batches(0, 1).epoch(2))
+    halves = [list(batches(shard, 2).epoch(2)) for shard in (0, 1)]
+    assert len(whole) == len(halves[0]) == len(halves[1]) == 3
+    for number, (images, labels) in enumerate(whole):
+        for shard in (0, 1):
+            np.testing.assert_array_equal(halves[shard][number][0], images[shard::2])
+            np.testing.assert_array_equal(halves[shard][number][1], labels[shard::2])
+
+
+def test_masks_are_the_targets_and_move_with_their_images(masked):
+    cache = ImageCache(masked, height=48, width=64)
+    plain = Batches(cache, masked.labels, np.arange(6), shuffle=False)
+    ((images, masks),) = plain.epoch(0)
+    assert (masks.shape, masks.dtype) == ((6, 48, 64), np.uint8)
+    # The hero is where the image is blue, before and after.
+    blue = images[..., 2] > 128
+    assert 0.02 < blue.mean() < 0.2
+    np.testing.assert_array_equal(blue, masks == 2)
+    text = "mirror=1,rotation=1,degrees=30,shift=1,zoom=1"
+    augment = parse_augmentation(text, masked.classes, masked=True)
+    ((images, moved),) = Batches(
+        cache, masked.labels, np.arange(6), shuffle=False, augment=augment
+    ).epoch(0)
+    assert set(np.unique(moved)) <= {0, 1, 2}
+    assert (moved != masks).mean() > 0.03
+    assert ((images[..., 2] > 128) == (moved == 2)).mean() > 0.98
