@@ -15,6 +15,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,7 +26,8 @@ from autcar.errors import CommandError, DataError
 from autcar.images import decode_image, encode_jpeg
 
 Images = npt.NDArray[np.uint8]
-Targets = npt.NDArray[np.int16] | npt.NDArray[np.uint8]
+Targets = npt.NDArray[Any]
+"""``int16`` classes, one an image, or ``uint8`` masks."""
 
 KINDS = (
     "mirror",
@@ -119,9 +121,7 @@ class Augmentation:
         if shadow:
             _shadow(image, draw[4], draw[5], 0.45 + 0.35 * draw[6])
         if brightness or tint:
-            _recolor(
-                image, draw, self.brightness_size * brightness, self.tint_levels * tint
-            )
+            _recolor(image, draw, self.brightness_size * brightness, self.tint_levels * tint)
         if blur:
             size = 3 if draw[4] < 0.5 else 5
             cv2.blur(image, (size, size), dst=image)
@@ -305,7 +305,7 @@ def parse_augmentation(
     """
     words = text.split(",")
     augmentation = Augmentation() if "=" in words[0] else _preset(words.pop(0))
-    values = dict(map(_value, words))
+    values: dict[str, Any] = dict(map(_value, words))
     augmentation = replace(augmentation, **values)
     if classes is None:
         return augmentation

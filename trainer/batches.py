@@ -16,6 +16,7 @@ from trainer.image_store import Images
 
 Batch = tuple[Images, Targets]
 
+
 class Batches:
     """Batches of a cache's images, the same for the same seed and epoch.
 

@@ -92,7 +92,7 @@ class FileStore:
             self._file.close()
 
     def put(self, row: int, image: Images) -> None:  # noqa: D102
-        data = memoryview(np.ascontiguousarray(image)).cast("B")
+        data = np.ascontiguousarray(image).data.cast("B")
         try:
             written = os.pwrite(self._file.fileno(), data, row * self._bytes)
         except OSError as error:
@@ -102,7 +102,7 @@ class FileStore:
 
     def take(self, rows: npt.NDArray[np.integer]) -> Images:  # noqa: D102
         images = np.empty((len(rows), *self._shape), np.uint8)
-        data = memoryview(images).cast("B")
+        data = images.data.cast("B")
         for number, row in enumerate(rows.tolist()):
             target = data[number * self._bytes : (number + 1) * self._bytes]
             if os.preadv(self._file.fileno(), [target], row * self._bytes) != self._bytes:
