@@ -35,9 +35,9 @@ def test_shapes_and_types_stay_and_the_seed_decides(batch, name):
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_changes_its_share_of_the_images(batch, kind):
     images, labels = batch
-    everything, _ = augmented(Augmentation(**{kind: 1.0}, shift_x=0.3), batch)
+    everything, _ = augmented(Augmentation(**{kind: 1.0}, shift_x=0.9, shift_y=0.9), batch)
     assert all((a != b).any() for a, b in zip(everything, images, strict=True))
-    half, found = augmented(Augmentation(**{kind: 0.5}, shift_x=0.3), batch)
+    half, found = augmented(Augmentation(**{kind: 0.5}, shift_x=0.9, shift_y=0.9), batch)
     changed = sum((a != b).any() for a, b in zip(half, images, strict=True))
     assert 6 <= changed <= 18
     if kind != "mirror":
