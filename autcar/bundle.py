@@ -21,6 +21,7 @@ from autcar.errors import BundleError, DataNotFoundError
 from autcar.safety import BLIND_LABELS
 
 SCHEMA = 1
+QUANTIZATIONS = ("int8", "float32", "float16", "dynamic")
 TASKS = ("drive", "classify", "follow")
 """What a bundle is for: a command from a frame, another class from a frame, or pixels' classes."""
 
@@ -181,6 +182,11 @@ def _parse_manifest(raw: Any) -> Manifest:
     if manifest.task not in TASKS:
         raise ValueError(f"task {manifest.task!r} is none of {', '.join(TASKS)}")
     for variant in manifest.variants:
+        if variant.quantization not in QUANTIZATIONS:
+            raise ValueError(
+                f"variant {variant.name!r} is {variant.quantization!r}, "
+                f"none of {', '.join(QUANTIZATIONS)}"
+            )
         if Path(variant.file).name != variant.file:
             raise ValueError(f"file {variant.file!r} lies outside the bundle")
     return manifest

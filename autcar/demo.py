@@ -136,7 +136,9 @@ def _train(folder: Path, bundle: Path, size: _Size, seed: int, progress: Progres
     from trainer.pipeline import Settings, train_bundle
 
     recordings = (folder / "recordings",)
-    settings = Settings(data=recordings, output=bundle, runs=folder / "run", seed=seed)
+    # What was trained for a minute may be unsure enough for int8 to turn its answers.
+    force = size is _QUICK
+    settings = Settings(recordings, bundle, runs=folder / "run", seed=seed, force=force)
     schedule = replace(settings.schedule, epochs=size.epochs)
     return train_bundle(replace(settings, schedule=schedule), progress)
 

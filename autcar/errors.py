@@ -37,6 +37,10 @@ class BundleError(AutcarError, ValueError):
     """A bundle that is damaged, altered, or does not fit this car."""
 
 
+class ParityError(AutcarError, RuntimeError):
+    """A converted model that does not answer as the trained one does."""
+
+
 class RuntimeMissingError(AutcarError, ImportError):
     """A package that this action needs is not installed."""
 

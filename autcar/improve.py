@@ -221,6 +221,8 @@ def _round(
         test=0.1,
         seed=plan.seed,
         runs=here / "run",
+        # A first round knows little and may be unsure; how it drives is measured below.
+        force=True,
     )
     result = train_further(settings, _only_run(before) if before else None, progress)
     if result.history.ended == "interrupted":

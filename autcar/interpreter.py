@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -95,9 +96,33 @@ class Interpreter:
 
         Raises ``ValueError`` when the image has not the model's shape.
         """
+        self._invoke(image)
+        return self._read(*self._outputs[0])
+
+    def run_heads(self, image: Image) -> dict[str, npt.NDArray[np.float32]]:
+        """Every output for one image, as :meth:`run` gives the first, by its head's name.
+
+        Raises :class:`BundleError` when the file does not name its outputs.
+        """
+        self._invoke(image)
+        return {name: self._read(*where) for name, where in self._heads.items()}
+
+    @cached_property
+    def _heads(self) -> dict[str, tuple[int, float, int]]:
+        # A file's outputs stand in no promised order; only its signature names them.
+        try:
+            named = self._interpreter.get_signature_runner().get_output_details()
+        except ValueError as error:
+            raise BundleError(
+                f"the model does not name its outputs ({error}); convert it with `autcar train`"
+            ) from error
+        return {name: (int(out["index"]), *out["quantization"]) for name, out in named.items()}
+
+    def _invoke(self, image: Image) -> None:
         self._interpreter.set_tensor(self._input, image[np.newaxis])
         self._interpreter.invoke()
-        index, scale, zero = self._outputs[0]
+
+    def _read(self, index: int, scale: float, zero: int) -> npt.NDArray[np.float32]:
         output = self._interpreter.get_tensor(index)[0]
         if scale:
             return np.asarray((output.astype(np.float32) - zero) * scale, np.float32)

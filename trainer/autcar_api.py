@@ -109,6 +109,7 @@ class Trainer:
             augment="none",
             balance="none",
             runs=None,
+            force=True,  # AutCar's scripts go on with the file, however short they train.
         )
         result = train_on(
             folder.dataset,

@@ -34,7 +34,8 @@ def write_card(name: str, facts: Mapping[str, Any], data: Mapping[str, Any]) -> 
 
 _WARNING = (
     "**WARNING: a file above does not follow the trained model** (98 % agreement and at most "
-    "1 point of accuracy lost are asked for). Train longer or on more data before driving it."
+    "1 point of accuracy lost are asked for). It was shipped all the same, with `--force`. Train "
+    "longer or on more data before driving it."
 )
 
 

@@ -33,13 +33,14 @@ from trainer.batches import Batches
 from trainer.cache import ImageCache
 from trainer.card import write_card
 from trainer.dataset import Dataset, load_dataset
-from trainer.evaluation import Evaluation, Steering, evaluate, evaluate_steering
+from trainer.evaluation import Evaluation, Steering
 from trainer.history import History
 from trainer.plots import plot_classes, plot_confusion, plot_frames, plot_history
-from trainer.quantize import KINDS, Parity, latency_ms, parity, run_file, to_tflite
+from trainer.proof import prove, refuse_unproven
+from trainer.quantize import SHIPPED, Parity, check_kinds
 from trainer.schedule import Schedule
 from trainer.split import Split, make_split
-from trainer.training import fit, predict, seed_everything
+from trainer.training import fit, seed_everything
 
 Indices = npt.NDArray[np.int64]
 
@@ -57,6 +58,8 @@ class Settings:
     ``test`` are shares of the frames, ``gap_s`` seconds apart from training. ``split`` is
     one of :data:`trainer.split.KINDS`.
     ``heads`` names what the classes consist of, see :func:`load_dataset`.
+    ``variants`` are the kinds of :data:`trainer.quantize.KINDS` to make; ``force`` ships
+    even those that do not answer as the trained model does.
     ``keep_earlier``: a bundle that is there already gets another name, and stays.
     """
 
@@ -77,6 +80,8 @@ class Settings:
     heads: tuple[str, ...] | None = None
     seed: int = 0
     runs: Path | None = Path("runs")
+    variants: tuple[str, ...] = SHIPPED
+    force: bool = False
     keep_earlier: bool = False
 
 
@@ -102,21 +107,18 @@ class Result:
     plots: dict[str, Path]
     seconds: dict[str, float]
 
-    @property
-    def proven(self) -> bool:
-        """Whether every variant drives as the Keras model did."""
-        return all(parity.holds for parity in self.parity.values())
-
 
 def train_bundle(settings: Settings, progress: Progress | None = None) -> Result:
     """Train a network on recordings and write its bundle.
 
     Tells ``progress`` what happens. Raises :class:`~autcar.errors.AutcarError` for
-    data, names and folders that cannot be used, before anything is trained. Ctrl-C
-    during training packs the best epoch so far.
+    data, names and folders that cannot be used, before anything is trained, and
+    :class:`~autcar.errors.ParityError` in place of shipping a variant that does not
+    answer as the trained model does. Ctrl-C during training packs the best epoch so far.
     """
     progress = progress or Progress()
     check_output(settings.output)
+    check_kinds(settings.variants)
     dataset = load_dataset(
         settings.data, include_deleted=settings.include_deleted, heads=settings.heads
     )
@@ -209,12 +211,9 @@ def _train_on(
 
     model = networks.spread(model, classes, LABELS)
     examples = cache.images(_balanced_few(dataset.labels, split.train, settings.seed))
-    files = {kind: to_tflite(model, kind, examples) for kind in KINDS}
-    clock.lap("converting")
-
     test = Batches(cache, dataset.labels, split.test, settings.batch_size, shuffle=False)
-    proof = _prove(model, files, test, progress)
-    clock.lap("testing")
+    proof = prove(model, settings.variants, examples, test, LABELS, progress)
+    clock.lap("proving")
 
     shown = _counts(dataset.labels[rows])
     metrics = {
@@ -222,13 +221,22 @@ def _train_on(
         "parameters": model.count_params(),
         "best_epoch": history.best,
         **proof.as_dict(),
+        "forced": proof.failed if settings.force else [],
     }
     data = _describe_data(settings, dataset, split, shown)
+    plots = {}
+    if run is not None:
+        model.save(run / "model.keras")
+        plots = _plot(run, dataset, cache, split, history, proof.evaluation, shown)
+        clock.lap("plotting")
+        _write_summary(run, settings, history, metrics, data, clock.laps)
+    if not settings.force:
+        refuse_unproven(proof, LABELS, run)
     if settings.keep_earlier and (earlier := keep_earlier(settings.output)):
         progress.say(f"the earlier {settings.output} is now {earlier}")
     bundle = write_bundle(
         settings.output,
-        models={kind: (content, kind) for kind, content in files.items()},
+        models={kind: (content, kind) for kind, content in proof.files.items()},
         card=write_card(settings.output.name, metrics, data),
         labels=LABELS,
         width=settings.width,
@@ -237,12 +245,6 @@ def _train_on(
         data=data,
         versions=versions(),
     )
-    plots = {}
-    if run is not None:
-        model.save(run / "model.keras")
-        plots = _plot(run, dataset, cache, split, history, proof.evaluation, shown)
-        clock.lap("packing")
-        _write_summary(run, settings, bundle, history, clock.laps)
     return Result(
         bundle=bundle,
         history=history,
@@ -256,38 +258,6 @@ def _train_on(
         plots=plots,
         seconds=clock.laps,
     )
-
-
-@dataclass(frozen=True)
-class _Proof:
-    """What the converted files do on the test part."""
-
-    evaluation: Evaluation
-    steering: Steering | None
-    parity: dict[str, Parity]
-    latency_ms: dict[str, float]
-
-    def as_dict(self) -> dict[str, Any]:
-        steering = self.steering and self.steering.as_dict()
-        return {
-            "test": {**self.evaluation.as_dict(), "steering": steering},
-            "parity": {kind: found.as_dict() for kind, found in self.parity.items()},
-            "latency_ms": self.latency_ms,
-        }
-
-
-def _prove(model: Any, files: dict[str, bytes], test: Batches, progress: Progress) -> _Proof:
-    expected, truth = predict(model, test, progress, "testing")
-    scores = {kind: run_file(content, test.epoch(0)) for kind, content in files.items()}
-    proof = _Proof(
-        evaluate(truth, scores[KINDS[0]].argmax(1)),
-        evaluate_steering(truth, scores[KINDS[0]]),
-        {kind: parity(truth, expected, found) for kind, found in scores.items()},
-        {kind: latency_ms(content) for kind, content in files.items()},
-    )
-    for kind, found in proof.parity.items():
-        progress.say(_parity_line(kind, found, len(files[kind]), proof.latency_ms[kind]))
-    return proof
 
 
 def _describe_data(
@@ -368,20 +338,6 @@ def _balanced_few(labels: npt.NDArray[np.int16], rows: Indices, seed: int) -> In
     )
 
 
-def _parity_line(kind: str, found: Parity, size: int, latency: float) -> str:
-    line = (
-        f"{kind}: {size / 1000:,.0f} kB, {latency:.2f} ms a frame here; agrees with Keras on "
-        f"{found.agreement:.1%} of {found.frames:,} test frames, accuracy {found.accuracy:.3f} "
-        f"(Keras {found.keras_accuracy:.3f})"
-    )
-    if found.holds:
-        return line
-    return (
-        f"WARNING: {line}. It does not drive as the trained model does; train longer or on "
-        f"more data, or drive with the other variant"
-    )
-
-
 def _new_run(settings: Settings) -> Path | None:
     if settings.runs is None:
         return None
@@ -414,16 +370,20 @@ def _plot(
 
 
 def _write_summary(
-    run: Path, settings: Settings, bundle: Bundle, history: History, seconds: dict[str, float]
+    run: Path,
+    settings: Settings,
+    history: History,
+    metrics: dict[str, Any],
+    data: dict[str, Any],
+    seconds: dict[str, float],
 ) -> None:
     summary = {
         "settings": asdict(settings),
-        "bundle": str(bundle.folder),
         "history": history.as_dict(),
-        "metrics": bundle.manifest.metrics,
-        "data": bundle.manifest.data,
+        "metrics": metrics,
+        "data": data,
         "seconds": seconds,
-        "versions": bundle.manifest.versions,
+        "versions": versions(),
     }
     text = json.dumps(summary, indent=2, ensure_ascii=False, default=str)
     (run / "summary.json").write_text(text + "\n", encoding="utf-8")

@@ -77,7 +77,7 @@ def main() -> None:
     import keras
 
     from trainer.networks import build_network
-    from trainer.quantize import KINDS, run_file, to_tflite
+    from trainer.quantize import SHIPPED, run_file, to_tflite
 
     keras.utils.set_random_seed(0)
     print("painting tracks with signs")
@@ -90,7 +90,7 @@ def main() -> None:
     shares = np.bincount(classes, minlength=len(LABELS)) / len(classes)
     weights = {index: 1 / (len(LABELS) * share) for index, share in enumerate(shares)}
     model.fit(images, classes, 64, 8, verbose=2, class_weight=weights)
-    files = {kind: to_tflite(model, kind, images[:240]) for kind in KINDS}
+    files = {kind: to_tflite(model, kind, images[:240]) for kind in SHIPPED}
     found = run_file(files["int8"], [(proof, truth)]).argmax(1)
     recall = {name: float((found[truth == i] == i).mean()) for i, name in enumerate(LABELS)}
     accuracy = float((found == truth).mean())

@@ -117,6 +117,13 @@ def test_heads_are_written_and_read_back(tmp_path):
     assert (manifest.task, manifest.heads) == ("classify", heads)
 
 
+def test_an_unknown_quantization_is_refused(folder):
+    variants = json.loads((folder / "manifest.json").read_text())["variants"]
+    edit(folder, variants=[variants[0] | {"quantization": "int4"}])
+    with pytest.raises(BundleError, match="variant 'int8' is 'int4', none of int8, float32"):
+        load_bundle(folder)
+
+
 def test_an_unknown_task_is_refused(folder):
     edit(folder, task="fly")
     with pytest.raises(BundleError, match="task 'fly' is none of drive, classify, follow"):

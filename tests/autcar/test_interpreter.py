@@ -36,6 +36,13 @@ def test_an_image_of_another_size(bundle):
         interpreter.run(np.zeros((10, 10, 3), np.uint8))
 
 
+def test_outputs_by_name(bundle):
+    interpreter = Interpreter(bundle.path(bundle.variant("int8")))
+    image = np.random.default_rng(0).integers(0, 256, interpreter.shape[1:], np.uint8)
+    (scores,) = interpreter.run_heads(image).values()
+    assert (scores == interpreter.run(image)).all()
+
+
 def test_a_file_that_is_no_model():
     with pytest.raises(BundleError, match="does not load in"):
         Interpreter(b"this is no model")

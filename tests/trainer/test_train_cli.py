@@ -7,7 +7,7 @@ import pytest
 
 from autcar.bundle import load_bundle
 from autcar.commands import CLASSES
-from autcar.errors import AutcarError, BundleError, ConfigError, DataNotFoundError
+from autcar.errors import AutcarError, BundleError, ConfigError, DataNotFoundError, ParityError
 from autcar.interpreter import Interpreter
 from trainer.cli import add_verbs
 
@@ -45,7 +45,8 @@ def test_one_command_makes_a_bundle_that_answers_and_a_run_that_explains(
     metrics = bundle.manifest.metrics
     assert metrics["test"]["accuracy"] > 0.8 > metrics["test"]["baseline_accuracy"]
     assert metrics["parity"]["float32"]["agreement"] == 1
-    assert code == (0 if all(row["holds"] for row in metrics["parity"].values()) else 1)
+    assert code == 0
+    assert all(row["holds"] for row in metrics["parity"].values())
     assert bundle.manifest.data["parts"]["test"] == metrics["test"]["frames"]
     assert Interpreter(bundle.path(bundle.variant("int8"))).input_quantization == (1.0, 0)
     assert "autcar drive --bundle" in printed
@@ -78,13 +79,33 @@ def test_the_same_seed_makes_the_same_files_and_absent_classes_are_named(
 ):
     folder = make_session("few", 300, lambda index: CLASSES[index % 12 // 6 + 10])
     for _ in range(2):
-        train(folder, tmp_path, "--epochs", 1, "--seed", 3)
+        train(folder, tmp_path, "--epochs", 1, "--seed", 3, "--force")
     now, before = (load_bundle(tmp_path / name).manifest.variants for name in ("mine", "mine_1"))
     assert now == before
     printed = capsys.readouterr().out
     assert "no frame of left_light_backwards" in printed
     assert f"the earlier {tmp_path / 'mine'} is now {tmp_path / 'mine_1'}" in printed
     assert "Never recorded" in (tmp_path / "mine" / "card.md").read_text()
+
+
+def test_what_does_not_drive_as_it_was_trained_is_not_shipped_unless_forced(
+    recordings, tmp_path, monkeypatch
+):
+    # Nothing agrees on more than all frames.
+    monkeypatch.setattr("trainer.quantize.MIN_AGREEMENT", 1.01)
+    with pytest.raises(
+        ParityError, match=r"(?s)no bundle was written: int8 and float16.*noise added"
+    ):
+        train(recordings, tmp_path, "--epochs", 1, "--variants", "int8,float16")
+    assert not (tmp_path / "mine").exists()
+    (run,) = (tmp_path / "runs").iterdir()
+    assert (run / "model.keras").is_file()
+    assert json.loads((run / "summary.json").read_text())["metrics"]["forced"] == []
+    assert train(recordings, tmp_path, "--epochs", 1, "--variants", "float16", "--force") == 0
+    manifest = load_bundle(tmp_path / "mine").manifest
+    assert [variant.quantization for variant in manifest.variants] == ["float16"]
+    assert manifest.metrics["forced"] == ["float16"]
+    assert "It was shipped all the same" in (tmp_path / "mine" / "card.md").read_text()
 
 
 def test_wrong_input_is_refused_before_training(recordings, make_session, tmp_path):
@@ -98,6 +119,8 @@ def test_wrong_input_is_refused_before_training(recordings, make_session, tmp_pa
         train(recordings, tmp_path, "--network", "pilotnett")
     with pytest.raises(AutcarError, match="one class"):
         train(make_session("dull", 60, lambda _: CLASSES[0]), tmp_path)
+    with pytest.raises(ConfigError, match="'int4' is none of int8"):
+        train(recordings, tmp_path, "--variants", "int4")
     with pytest.raises(AutcarError, match="strong"):
         train(recordings, tmp_path, "--augment", "wild")
     with pytest.raises(DataNotFoundError, match="autcar train"):
