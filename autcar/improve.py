@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import shutil
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -31,10 +29,9 @@ if TYPE_CHECKING:
 
 PLAN, RESULTS = "plan.json", "improve.json"
 
-_TRAINING_SEEDS, _UNSEEN_SEEDS = 20_000, 90_000
+_TRAINING_SEEDS = 20_000
 _KEEP_AGREED = 8
 _BACK_M, _BACK_RAD, _BACK_S = 0.05, 0.2, 6.0
-_STANDING_S, _STANDING_M = 3.0, 0.05
 _HELPED_STANDING_S, _HELPED_S = 1.0, 1.0
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -87,33 +84,6 @@ class Plan:
     width: int
     height: int
     fps: float
-
-
-@dataclass(frozen=True)
-class Measure:
-    """How a pilot drove the unseen tracks: simulated seconds, metres along the lane.
-
-    A track is driven until its first failure, or for its whole time: leaving it, standing
-    for three seconds, or a stop by the gate. So no single track counts for more than one.
-    """
-
-    seconds: float
-    metres: float
-    left_track: int
-    stood: int
-    stopped: int
-    clean_tracks: int
-    tracks: int
-
-    @property
-    def failures(self) -> int:
-        """All three kinds together."""
-        return self.left_track + self.stood + self.stopped
-
-    @property
-    def metres_between(self) -> float:
-        """Metres for each failure; all metres when there was none."""
-        return self.metres / max(self.failures, 1)
 
 
 def _improve(arguments: argparse.Namespace) -> int:
@@ -189,6 +159,7 @@ def _round(
     config: Config, plan: Plan, folder: Path, number: int, progress: Progress
 ) -> dict[str, Any]:
     """One round, done anew from its beginning: what an interrupted one left is removed."""
+    from autcar.simulator.unseen import Measure, drive_unseen
     from edge.pilots import BundlePilot
     from trainer.pipeline import Settings
     from trainer.quiet import import_tensorflow
@@ -229,7 +200,17 @@ def _round(
         # The trainer packs its best epoch then; a round that was cut short is done anew.
         raise KeyboardInterrupt
     trained = time.monotonic()
-    measure = measure_pilot(config, plan, BundlePilot(result.bundle), progress)
+    answer = BundlePilot(result.bundle).scores
+    measure = Measure.of(
+        drive_unseen(
+            config,
+            answer,
+            tracks=plan.tracks,
+            seconds=plan.seconds,
+            seed=plan.seed,
+            progress=progress,
+        )
+    )
     return {
         "round": number,
         "frames": frames,
@@ -294,14 +275,15 @@ def gather_corrections(
     from autcar.cameras.base import Frame
     from autcar.session import SessionWriter
     from autcar.simulator.expert import Expert
+    from autcar.simulator.unseen import Standing, varied_world
     from edge.pilots import chosen
 
-    world = _varied_world(config, seed)
+    world = varied_world(config, seed)
     expert = Expert(world)
     period_ns = round(1e9 / config.camera.fps)
     takeovers = 0
     helped_since_ns: int | None = None
-    progress = _Progress(world)
+    standing = Standing(world)
     with SessionWriter(
         recordings,
         width=config.camera.width,
@@ -320,7 +302,7 @@ def gather_corrections(
             frame = Frame(world.render(), number, world.time_ns)
             right = expert.decide()
             said = chosen(pilot.scores(frame))
-            stuck = progress.standing_s > _HELPED_STANDING_S
+            stuck = standing.seconds > _HELPED_STANDING_S
             if helped_since_ns is None and (world.off_track or stuck):
                 helped_since_ns = world.time_ns
                 takeovers += 1
@@ -331,119 +313,21 @@ def gather_corrections(
                 writer.write(frame, right, "expert")
             world.set_wheels(*(right if helped else said).wheels)
             world.step(period_ns * 1e-9)
-            progress.update()
+            standing.update()
             if helped_since_ns is not None:
                 helped_s = (world.time_ns - helped_since_ns) / 1e9
                 if helped_s > _BACK_S:
                     world.place(world.lane[0])
                 if helped_s > _BACK_S or (helped_s > _HELPED_S and _is_back(world)):
                     helped_since_ns = None
-                    progress = _Progress(world)
+                    standing = Standing(world)
         written = writer.frames
     return written, takeovers
-
-
-class _Progress:
-    """For how long a car has stood, or only trembled."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._place = (world.x, world.y)
-        self._since_ns = world.time_ns
-
-    def update(self) -> None:
-        """Look where the car is now."""
-        world = self._world
-        if math.dist(self._place, (world.x, world.y)) > _STANDING_M:
-            self._place, self._since_ns = (world.x, world.y), world.time_ns
-
-    @property
-    def standing_s(self) -> float:
-        """Seconds since it was elsewhere."""
-        return (self._world.time_ns - self._since_ns) / 1e9
-
-
-def _varied_world(config: Config, seed: int) -> World:
-    """The track of ``seed`` at the config's difficulty, uneven, with a car of its own."""
-    import numpy as np
-
-    from autcar.simulator.mount import CameraMount
-    from autcar.simulator.track import Track
-    from autcar.simulator.world import Car, World
-
-    difficulty = config.simulator.difficulty
-    rng = np.random.default_rng(seed)
-    mount = CameraMount(width=config.camera.width, height=config.camera.height)
-    mount = replace(
-        mount,
-        above_m=mount.above_m * float(1 + rng.uniform(-0.1, 0.1) * difficulty),
-        pitch_deg=mount.pitch_deg + float(rng.uniform(-2.5, 2.5) * difficulty),
-    )
-    track = Track.generate(seed, difficulty)
-    car = Car(imbalance=float(rng.uniform(-0.06, 0.06)))
-    disturbance = float(rng.uniform(0.3, 1.0))
-    world = World(track, car=car, mount=mount, seed=seed, disturbance=disturbance)
-    world.place(float(rng.uniform(0, track.length)))
-    return world
 
 
 def _is_back(world: World) -> bool:
     _, lateral, askew = world.lane
     return abs(lateral) < _BACK_M and abs(askew) < _BACK_RAD
-
-
-def measure_pilot(
-    config: Config, plan: Plan, pilot: Pilot, progress: Progress | None = None
-) -> Measure:
-    """Drive ``plan.tracks`` unseen tracks for ``plan.seconds`` each, through the gate."""
-    seconds = metres = 0.0
-    kinds: Counter[str] = Counter()
-    for number in range(plan.tracks):
-        seed = _UNSEEN_SEEDS + plan.seed * 1000 + number
-        driven_s, driven_m, failure = _drive(config, pilot, seed, plan.seconds)
-        seconds, metres = seconds + driven_s, metres + driven_m
-        kinds[failure] += 1
-        if progress:
-            progress.step("driving unseen tracks", number + 1, plan.tracks)
-    return Measure(
-        round(seconds, 2),
-        round(metres, 2),
-        kinds["left track"],
-        kinds["stood"],
-        kinds["stopped"],
-        kinds[""],
-        plan.tracks,
-    )
-
-
-def _drive(config: Config, pilot: Pilot, seed: int, seconds: float) -> tuple[float, float, str]:
-    """Seconds and metres along the lane until the first failure, and its kind or nothing."""
-    from autcar.cameras.base import Frame
-    from autcar.safety import Gate
-    from autcar.sight import look
-    from autcar.simulator.score import Score
-
-    world = _varied_world(config, seed)
-    score, gate, progress = Score(world), Gate(config.safety), _Progress(world)
-    gate.arm(world.time_ns, world.time_ns)
-    failure = ""
-    for number in range(round(seconds * config.camera.fps)):
-        now_ns = world.time_ns
-        frame = Frame(world.render(), number, now_ns)
-        verdict = gate.decide(now_ns, look(frame), pilot.scores(frame))
-        world.set_wheels(verdict.left, verdict.right)
-        world.step(1 / config.camera.fps)
-        score.update()
-        progress.update()
-        if world.off_track:
-            failure = "left track"
-        elif verdict.reason is not None:
-            failure = "stopped"
-        elif progress.standing_s > _STANDING_S:
-            failure = "stood"
-        if failure:
-            break
-    return score.seconds, score.distance, failure
 
 
 def _row(found: dict[str, Any]) -> str:

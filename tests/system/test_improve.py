@@ -8,8 +8,9 @@ import pytest
 from autcar.cli import main
 from autcar.commands import STOP, Command
 from autcar.config import Config
-from autcar.improve import Plan, _drive, gather_corrections, measure_pilot, table
+from autcar.improve import gather_corrections, table
 from autcar.session import read_session
+from autcar.simulator import unseen
 from autcar.simulator.expert import Expert
 from edge.pilots import ConstantDecider, DecidingPilot
 
@@ -18,7 +19,6 @@ CONFIG = replace(
     simulator=replace(Config().simulator, difficulty=0.5),
     camera=replace(Config().camera, width=64, height=48),
 )
-PLAN = Plan(0.5, 100, 60, 1, 3, 5.0, 0, 64, 48, 20.0)
 STRAIGHT = DecidingPilot(ConstantDecider(Command("move", "medium", "forward")))
 
 
@@ -49,16 +49,14 @@ def test_a_pilot_that_never_errs_comes_to_an_end(tmp_path, monkeypatch):
         def __init__(self, world):
             Cheat.expert = DecidingPilot(Expert(world))
 
-    import autcar.improve as improve
-
-    made = improve._varied_world
+    made = unseen.varied_world
 
     def spy(config, seed):
         world = made(config, seed)
         Cheat(world)
         return world
 
-    monkeypatch.setattr(improve, "_varied_world", spy)
+    monkeypatch.setattr(unseen, "varied_world", spy)
 
     class Pilot:
         def scores(self, frame):
@@ -67,28 +65,9 @@ def test_a_pilot_that_never_errs_comes_to_an_end(tmp_path, monkeypatch):
     frames, takeovers = gather_corrections(CONFIG, Pilot(), tmp_path, 7, 20)
     assert 10 <= frames <= 20
     assert takeovers == 0
-    seconds, metres, failure = _drive(CONFIG, Pilot(), 7, 10.0)
-    assert (round(seconds), failure) == (10, "")
-    assert metres > 3
-
-
-@pytest.mark.parametrize(
-    ("pilot", "kind"), [(STRAIGHT, "left_track"), (DecidingPilot(ConstantDecider(STOP)), "stood")]
-)
-def test_failures_are_counted_by_kind(pilot, kind):
-    plan = replace(PLAN, seconds=20.0)
-    measure = measure_pilot(CONFIG, plan, pilot)
-    assert getattr(measure, kind) == measure.failures == 3
-    assert measure.clean_tracks == 0
-    assert measure.metres_between == pytest.approx(measure.metres / 3)
-
-
-def test_an_unsure_pilot_is_stopped_by_the_gate():
-    class Unsure:
-        def scores(self, frame):
-            return [1 / 12] * 12
-
-    assert measure_pilot(CONFIG, PLAN, Unsure()).stopped == 3
+    (drive,) = unseen.drive_unseen(CONFIG, Pilot().scores, tracks=1, seconds=10.0)
+    assert (round(drive.seconds), drive.failure) == (10, "")
+    assert drive.metres > 3
 
 
 def run(folder, rounds, *options):
