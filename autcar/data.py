@@ -9,6 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from autcar.arguments import positive
+
 _EXAMPLES = """\
 examples:
   autcar data list                                   what is there
@@ -19,6 +21,7 @@ examples:
   autcar data trim recordings/lap1 --last 5          softly delete the last 5 seconds
   autcar data trim recordings/lap1 --undo            and take it back
   autcar data merge recordings/lap1 recordings/lap2 --to recordings/both
+  autcar data make-follow people                     simulated people and masks, to train on
   autcar data pull pi@car.local                      bring what the car recorded; it resumes
 """
 
@@ -77,6 +80,13 @@ def add_verbs(verbs: Any) -> None:
     pull.add_argument("cars", nargs="*", metavar="CAR", help="default: all of cars.toml")
     pull.add_argument("--to", default="recordings", help="below this folder (recordings)")
     pull.add_argument("--ssh-config", metavar="FILE", default="", help="ssh's settings, as -F")
+
+    make = _action(actions, "make-follow", "make pictures of simulated people and masks", _make)
+    make.add_argument("folder", help="a new folder")
+    make.add_argument("--pairs", type=positive, default=3000, help="how many (3000)")
+    make.add_argument("--seed", type=int, default=0, help="other people, other rooms (0)")
+    make.add_argument("--size", default="128x96", help="width x height in pixels (128x96)")
+    make.add_argument("--difficulty", type=float, default=0.5, help="0 is tidy, 1 hard (0.5)")
 
     merge = _action(actions, "merge", "copy recordings into one new session", _merge)
     merge.add_argument("folders", nargs="+")
@@ -258,6 +268,28 @@ def _merge(arguments: argparse.Namespace) -> int:
         progress=lambda done, total: progress.step("merging", done, total),
     )
     print(f"merged into {folder}")
+    return 0
+
+
+def _make(arguments: argparse.Namespace) -> int:
+    from autcar.errors import DataError
+    from autcar.progress import terminal_progress
+    from autcar.simulator.follow_pictures import make_follow_pictures
+
+    width, _, height = arguments.size.partition("x")
+    if not (width.isdigit() and height.isdigit() and min(int(width), int(height)) >= 16):
+        raise DataError(f"--size {arguments.size}: expected such as 128x96, each side 16 or more")
+    progress = terminal_progress()
+    pairs = make_follow_pictures(
+        arguments.folder,
+        arguments.pairs,
+        seed=arguments.seed,
+        size=(int(width), int(height)),
+        difficulty=arguments.difficulty,
+        progress=lambda done, total: progress.step("drawing people", done, total),
+    )
+    print(f"{pairs:,} images with masks in {arguments.folder}")
+    print(f"next: autcar train {arguments.folder}")
     return 0
 
 

@@ -18,7 +18,7 @@ from autcar.simulator.walk import APART_M, TICK_S, Obstacle, Walker
 
 Mask = npt.NDArray[np.uint8]
 
-LABELS = ("background", "person", "hero")
+LABELS = ("background", "people", "hero")
 """What a pixel of a mask may be; its value is the index."""
 
 BACKGROUND, PERSON, THE_HERO = range(3)
@@ -112,7 +112,7 @@ class PeopleWorld(MovingCar):
         disturbance: float = 0.0,
     ) -> None:
         super().__init__(
-            car=car, mount=mount or looking_up(160, 120), seed=seed, disturbance=disturbance
+            car=car, mount=mount or looking_up(128, 96), seed=seed, disturbance=disturbance
         )
         self.seed = seed
         scene = scene or Scene()

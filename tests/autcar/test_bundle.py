@@ -92,7 +92,7 @@ def test_a_bundle_that_follows_needs_a_hero(folder):
     edit(folder, task="follow")
     with pytest.raises(BundleError, match="trained to follow, but none of its classes"):
         load_bundle(folder).check_fits(224, 168)
-    edit(folder, task="follow", labels=["background", "person", "hero"])
+    edit(folder, task="follow", labels=["background", "people", "hero"])
     load_bundle(folder).check_fits(224, 168)
     with pytest.raises(BundleError, match="takes 224×168 images"):
         load_bundle(folder).check_fits(160, 120)

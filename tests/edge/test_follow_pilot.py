@@ -13,7 +13,7 @@ from autcar.safety import MS, Gate, Reason
 from autcar.sight import look
 from edge.follow_pilot import FollowPilot, tinted
 
-LABELS = ("background", "person", "hero")
+LABELS = ("background", "people", "hero")
 STOP = COMMANDS.index("stop")
 AHEAD = COMMANDS.index("move_medium_forward")
 
