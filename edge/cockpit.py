@@ -12,6 +12,7 @@ from autcar.config import Config
 from autcar.images import encode_jpeg
 from autcar.rig import Rig
 from autcar.safety import MS
+from edge.follow import tinted
 from edge.loop import Loop, Tick
 from edge.takeover import SharedWheels, Takeover
 
@@ -79,6 +80,7 @@ class PilotCockpit:
             "age_ms": round(tick.age_ns / MS, 1),
             "pilot_ms": round(tick.pilot_ns / MS, 2),
             "rate": round((len(times) - 1) * 1e9 / span_ns, 1) if span_ns > 0 else 0.0,
+            "remark": tick.remark,
         }
 
     def hand_back(self) -> None:
@@ -113,5 +115,6 @@ class PilotCockpit:
                 command, source = CLASSES[tick.verdict.command], "pilot"
             elif source is None:
                 command = STOP
-            jpeg = encode_jpeg(frame.image, self._quality)
+            image = frame.image if tick.mask is None else tinted(frame.image, tick.mask)
+            jpeg = encode_jpeg(image, self._quality)
             self._feed.publish(Shot(jpeg, frame.sequence, frame.time_ns, command, source))

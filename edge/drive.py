@@ -149,6 +149,7 @@ class StatusLine:
         else:
             said = f"at rest: {verdict.reason.value}" if verdict.reason else ""
         age = f"{tick.age_ns / 1e6:5.1f} ms old" if tick.frame else "no frame"
+        said += f"   {tick.remark}" if tick.remark else ""
         print(f"\r\x1b[K{said}   {age}   {rate:5.1f} frames/s", end="", flush=True)
         self._shown = True
 

@@ -14,7 +14,7 @@ from autcar.errors import ConfigError, RuntimeMissingError
 from autcar.rig import Rig
 from autcar.simulator.draw import world_map
 from autcar.simulator.score import Pose
-from edge.follow_pilot import tinted
+from edge.follow import tinted
 from edge.loop import Tick
 
 FRAMES_A_SECOND = 10

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from autcar.cameras.base import Image
 from autcar.commands import STOP, Command
 from autcar.config import FollowSection
 from autcar.safety import MS
@@ -22,6 +23,8 @@ Mask = npt.NDArray[np.uint8]
 
 BACKGROUND, PERSON, HERO = range(3)
 """What a pixel of a mask may be."""
+
+_TINTS = np.array([(0, 0, 0), (0, 200, 0), (30, 60, 255)], np.uint8)
 
 # Shares of half the picture's width at which a turn begins and ends, light and medium.
 _LIGHT, _MEDIUM = (0.20, 0.10), (0.50, 0.35)
@@ -76,6 +79,14 @@ def _extent(counts: npt.NDArray[np.integer]) -> int:
     trim = _TRIM * total[-1]
     first, last = np.searchsorted(total, (trim, total[-1] - trim), side="right")
     return int(min(last, len(counts) - 1) - first + 1)
+
+
+def tinted(image: Image, mask: Mask) -> Image:
+    """The picture with the hero in blue and others in green, where the mask has them."""
+    rows = np.arange(image.shape[0]) * mask.shape[0] // image.shape[0]
+    columns = np.arange(image.shape[1]) * mask.shape[1] // image.shape[1]
+    each = np.asarray(_TINTS[mask[rows[:, None], columns]], np.uint8)
+    return np.where(each.any(axis=2, keepdims=True), image // 2 + each // 2, image)
 
 
 class Follower:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from autcar.bundle import Bundle
-from autcar.cameras.base import Frame, Image
+from autcar.cameras.base import Frame
 from autcar.commands import CLASSES, STOP
 from autcar.config import FollowSection
 from autcar.errors import BundleError
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 Probabilities = npt.NDArray[np.float32]
 
 _KINDS = {"background": BACKGROUND, "hero": HERO}
-_TINTS = np.array([(0, 0, 0), (0, 200, 0), (30, 60, 255)], np.uint8)
 
 
 class FollowPilot:
@@ -91,14 +90,6 @@ def knowing(world: PeopleWorld, settings: FollowSection | None = None) -> Follow
 
     each = np.eye(len(LABELS), dtype=np.float32)
     return FollowPilot(lambda frame: each[world.mask()], LABELS, settings)
-
-
-def tinted(image: Image, mask: Mask) -> Image:
-    """The picture with the hero in blue and others in green, where the mask has them."""
-    rows = np.arange(image.shape[0]) * mask.shape[0] // image.shape[0]
-    columns = np.arange(image.shape[1]) * mask.shape[1] // image.shape[1]
-    each = np.asarray(_TINTS[mask[rows[:, None], columns]], np.uint8)
-    return np.where(each.any(axis=2, keepdims=True), image // 2 + each // 2, image)
 
 
 def _remark(follower: Follower, seen: Sighting) -> str:

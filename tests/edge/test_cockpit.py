@@ -13,12 +13,14 @@ import pytest
 from autcar.cameras.base import Camera, Frame
 from autcar.commands import LABELS, Command
 from autcar.config import CockpitSection, Config
+from autcar.images import decode_image
 from autcar.rig import Rig
 from autcar.safety import Gate, Limits, Reason
 from autcar.session import read_session
 from edge.cockpit import PilotCockpit
 from edge.drive import drive_rig
 from edge.drive_log import DriveLog, read_drive
+from edge.follow import HERO
 from edge.pilots import ConstantDecider, DecidingPilot
 from edge.takeover import SharedWheels
 from tests.cockpit_page import Page
@@ -54,15 +56,15 @@ class Driving:
         self.rig = Rig(self.camera, wheels, time.monotonic_ns, None, ExitStack())
         self.log = DriveLog(folder, {}, camera=self.camera, free_mb=0)
         self.cockpit = None
+        self.pilot = DecidingPilot(ConstantDecider(LEFT))
         self.opened, self.ended = threading.Event(), False
         self.thread = threading.Thread(target=self._run)
         self.thread.start()
         assert self.opened.wait(10)
 
     def _run(self):
-        pilot = DecidingPilot(ConstantDecider(LEFT))
         self.run = drive_rig(
-            self.rig, pilot, Gate(PATIENT), None, self, log=self.log, attend=self._attend
+            self.rig, self.pilot, Gate(PATIENT), None, self, log=self.log, attend=self._attend
         )
 
     def _attend(self, loop):
@@ -119,6 +121,22 @@ def test_the_page_shows_what_the_pilot_thinks(driving):
     assert pilot["scores"] == [float(label == LEFT.label) for label in LABELS]
     assert 0 < pilot["rate"] <= 60
     assert pilot["age_ms"] >= 0
+
+
+def test_a_follower_shows_whom_it_sees(driving):
+    driving.pilot.remark = "following: hero 12% left, 40% high"
+    driving.pilot.mask = np.full((12, 16), HERO, np.uint8)
+
+    async def scenario(page):
+        await page.until(lambda: page.status["pilot"].get("remark"))
+        seen = len(page.pictures)
+        await page.until(lambda: len(page.pictures) > seen + 2)
+        return page.status["pilot"]["remark"], page.pictures[-1]
+
+    remark, picture = talk(driving, scenario)
+    assert remark == driving.pilot.remark
+    red, _, blue = decode_image(picture[picture.index(b"\xff\xd8") :]).mean(axis=(0, 1))
+    assert blue > red + 60
 
 
 def test_take_over_and_hand_back(driving):

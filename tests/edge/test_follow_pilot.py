@@ -8,10 +8,13 @@ import pytest
 from autcar.cameras.base import Frame
 from autcar.cli import main
 from autcar.commands import LABELS as COMMANDS
-from autcar.config import Config
+from autcar.config import Config, load_config
+from autcar.rig import open_rig
 from autcar.safety import MS, Gate, Reason
 from autcar.sight import look
-from edge.follow_pilot import FollowPilot, tinted
+from edge.drive import drive_rig
+from edge.follow import tinted
+from edge.follow_pilot import FollowPilot, knowing
 
 LABELS = ("background", "people", "hero")
 STOP = COMMANDS.index("stop")
@@ -123,6 +126,28 @@ def test_straight_on_the_same_walk_loses_the_hero(car, capsys):
     main(["drive", *options])
     score = json.loads(capsys.readouterr().out.splitlines()[-1])["score"]
     assert score["in_view"] < 0.6
+
+
+def test_a_covered_lens_stops_a_follower_for_good(car):
+    config = load_config()
+    with open_rig(config, realtime=False) as rig:
+        pilot = knowing(rig.world, config.follow)
+
+        class Covering:
+            def tell(self, tick, rate):
+                if tick.sequence == 20:
+                    rig.camera.cover()
+                elif tick.sequence == 22:
+                    rig.camera.clear()
+                elif tick.sequence == 40:
+                    rig.camera.cover()
+
+            def end(self):
+                pass
+
+        run = drive_rig(rig, pilot, Gate(config.safety), 10.0, Covering())
+    assert run.reason is Reason.LENS_COVERED
+    assert 40 < run.frames < 50
 
 
 def test_an_unknown_world_is_refused(car, capsys, tmp_path):

@@ -1,7 +1,8 @@
 """A driving car for the fault tests: the real process picture, and a fault on demand.
 
 ``python -m tests.faults.driver WIRES FAULT`` drives the simulated car in real time
-through camera, pilot, gate, guardian and motors, says ``driving`` once the wheels
+through camera, pilot, gate, guardian and motors (for ``hidden``, behind a hero among
+people), says ``driving`` once the wheels
 turn, and brings the fault about when it gets SIGUSR1. What no signal can bring about
 from inside (a kill, a stop) the test does from outside.
 """
@@ -16,7 +17,7 @@ from dataclasses import replace
 
 from autcar.cameras.base import Camera, Frame
 from autcar.commands import CLASSES
-from autcar.config import Config
+from autcar.config import Config, FollowSection
 from autcar.rig import open_rig
 from autcar.safety import Gate
 
@@ -66,6 +67,16 @@ class FailingPilot:
         return scores
 
 
+def following(config: Config) -> Config:
+    """A car among people that has a way to go until it is near its hero."""
+    return replace(
+        config,
+        camera=replace(config.camera, width=128, height=96),
+        simulator=replace(config.simulator, world="people"),
+        follow=FollowSection(size=0.8, near=0.9),
+    )
+
+
 class Announcer:
     """Says ``driving`` once the wheels have turned for a few frames."""
 
@@ -73,7 +84,7 @@ class Announcer:
         self._frames = 0
 
     def tell(self, tick, rate: float) -> None:
-        self._frames += tick.verdict.reason is None
+        self._frames += (tick.verdict.left, tick.verdict.right) != (0, 0)
         if self._frames == 5:
             print("driving", flush=True)
 
@@ -83,19 +94,28 @@ class Announcer:
 
 def main() -> int:
     wires, fault = sys.argv[1:]
-    config = Config()
+    config = following(Config()) if fault == "hidden" else Config()
     config = replace(config, simulator=replace(config.simulator, wires=wires))
     with open_rig(config) as rig:
         from autcar.bundle import load_bundle, shipped_bundle
         from edge.drive import drive_rig
+        from edge.follow_pilot import knowing
         from edge.pilots import BundlePilot
 
-        pilot = FailingPilot(BundlePilot(load_bundle(shipped_bundle())))
+        sane = (
+            BundlePilot(load_bundle(shipped_bundle()))
+            if fault != "hidden"
+            else knowing(rig.world, config.follow)
+        )
+        pilot = FailingPilot(sane)
         simulated = rig.camera
         rig.camera = ageing = AgeingCamera(simulated)
 
         def bring_about(_number: int, _frame: object) -> None:
-            if fault in CAMERA_FAULTS:
+            if fault == "hidden":
+                world = rig.world
+                world.hide_hero() if world.hero_is_here else world.show_hero()
+            elif fault in CAMERA_FAULTS:
                 getattr(simulated, fault)()
             elif fault == "stale":
                 ageing.late = True

@@ -52,6 +52,7 @@ SCENARIOS = (
     Scenario("NaN", 100, fault="nan"),
     Scenario("wrong shape", 100, fault="shape"),
     Scenario("low confidence", 500, fault="unsure"),
+    Scenario("hero hidden", 500, fault="hidden", exit_code=None),
     Scenario("guardian SIGTERM", 100, signal.SIGTERM, to="guardian"),
     Scenario("guardian SIGKILL", 1000, signal.SIGKILL, to="guardian"),
     Scenario("guardian hangs (SIGSTOP)", 1500, signal.SIGSTOP, to="guardian"),

@@ -1,12 +1,15 @@
 """Kills, hangs and starves a driving car, and watches its wheels from outside."""
 
+import os
 import random
+import signal
 import statistics
 import sys
+import time
 
 import pytest
 
-from tests.faults.scenarios import SCENARIOS, run
+from tests.faults.scenarios import SCENARIOS, driving_car, run
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="the processes are found through Linux's /proc"
@@ -28,6 +31,21 @@ def test_the_wheels_rest_in_time(scenario, record_property):
     )
     record_property("worst_ms", round(worst, 1))
     assert worst <= scenario.promise_ms
+
+
+def test_a_hero_who_is_back_is_followed_again():
+    """A lost hero latches nothing: nobody has to arm the car again."""
+    with driving_car("hidden") as car:
+        began_ns = time.monotonic_ns()
+        os.kill(car.process.pid, signal.SIGUSR1)
+        assert car.time_to_rest_ms(began_ns) <= 500
+        time.sleep(0.7)
+        assert not car.moving
+        os.kill(car.process.pid, signal.SIGUSR1)
+        until = time.monotonic() + 3
+        while not car.moving:
+            assert time.monotonic() < until
+            time.sleep(0.01)
 
 
 @pytest.mark.parametrize("name", ["pilot SIGKILL", "pilot hangs", "camera stalls", "SIGTERM"])

@@ -453,6 +453,7 @@ function renderPilot(pilot, person) {
   figures($("pilot-figures"), [
     ["sure", pilot.driving ? percent(pilot.confidence) : "–"], ["frame age", `${pilot.age_ms ?? "–"} ms`],
     ["thinks for", `${pilot.pilot_ms ?? "–"} ms`], ["frames/s", `${pilot.rate ?? "–"}`],
+    ...(pilot.remark ? [["sees", pilot.remark]] : []),
   ]);
   CLASSES.forEach((label, index) => {
     const bar = thoughts.get(label), score = pilot.scores?.[index] ?? 0;
