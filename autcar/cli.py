@@ -23,7 +23,7 @@ from types import FrameType
 from typing import NoReturn
 
 from autcar import __version__
-from autcar.errors import AutcarError, CameraError, MotorError, ParityError
+from autcar.errors import AutcarError, CameraError, MotorError, ParityError, TrainingError
 from autcar.exit_codes import BUG, FAILED, INTERRUPTED, OK, TERMINATED, WRONG_INPUT
 
 _EPILOG = """\
@@ -130,7 +130,7 @@ def run_safely(work: Callable[[], int]) -> int:
         signal.signal(signal.SIGHUP, _on_signal)
     try:
         return work()
-    except (CameraError, MotorError, ParityError) as error:
+    except (CameraError, MotorError, ParityError, TrainingError) as error:
         print(f"autcar: {error}", file=sys.stderr)
         return FAILED
     except AutcarError as error:

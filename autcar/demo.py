@@ -133,7 +133,8 @@ def _record(config: Config, size: _Size, folder: Path, progress: Progress) -> No
 
 
 def _train(folder: Path, bundle: Path, size: _Size, seed: int, progress: Progress) -> Result:
-    from trainer.pipeline import Settings, train_bundle
+    from trainer.pipeline import train_bundle
+    from trainer.settings import Settings
 
     recordings = (folder / "recordings",)
     # What was trained for a minute may be unsure enough for int8 to turn its answers.

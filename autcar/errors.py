@@ -33,6 +33,10 @@ class DataNotFoundError(AutcarError, FileNotFoundError):
         return str(self.args[0]) if self.args else ""
 
 
+class TrainingError(AutcarError, RuntimeError):
+    """Training that could not go on: a full disk, a worker that died. What was saved is whole."""
+
+
 class BundleError(AutcarError, ValueError):
     """A bundle that is damaged, altered, or does not fit this car."""
 

@@ -161,10 +161,10 @@ def _round(
     """One round, done anew from its beginning: what an interrupted one left is removed."""
     from autcar.simulator.unseen import Measure, drive_unseen
     from edge.pilots import BundlePilot
-    from trainer.pipeline import Settings
+    from trainer.pipeline import train_bundle
     from trainer.quiet import import_tensorflow
     from trainer.schedule import Schedule
-    from trainer.warm_start import train_further
+    from trainer.settings import Settings
 
     began = time.monotonic()
     here = folder / _name(number)
@@ -194,8 +194,9 @@ def _round(
         runs=here / "run",
         # A first round knows little and may be unsure; how it drives is measured below.
         force=True,
+        start=_only_run(before) if before else None,
     )
-    result = train_further(settings, _only_run(before) if before else None, progress)
+    result = train_bundle(settings, progress)
     if result.history.ended == "interrupted":
         # The trainer packs its best epoch then; a round that was cut short is done anew.
         raise KeyboardInterrupt

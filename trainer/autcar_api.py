@@ -90,8 +90,9 @@ class Trainer:
         path = _tflite_path(output_model_path)
         labels = _checked_classes(classes)
         import_tensorflow()
-        from trainer.pipeline import Settings, check_output, train_on
+        from trainer.pipeline import check_output, train_on
         from trainer.schedule import Schedule
+        from trainer.settings import Settings
         from trainer.split import Split
 
         bundle = path.with_suffix("")

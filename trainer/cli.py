@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autcar.arguments import positive
+from autcar.errors import ConfigError
+
+if TYPE_CHECKING:
+    from trainer.settings import Settings
 
 _TRAIN_EXAMPLES = """\
 examples:
@@ -15,12 +20,15 @@ examples:
   autcar train monday tuesday --network autcar --epochs 10
   autcar train tub --include-deleted --split last     a Donkeycar tub, tested on its last part
   autcar train recordings --network mine:build        your own function in mine.py
+  autcar train recordings --from runs/2026-11-20_10-00-00_mine    from what it knows already
+  autcar train --resume runs/2026-11-20_10-00-00_mine             after a crash or Ctrl-C
 
 what comes out: the bundle (int8 and float32 files, manifest.json, card.md), and under
 --run-dir a folder with summary.json, train.log and pictures. Ctrl-C keeps the best so far.
 
 A file that agrees with the trained model on less than 98 % of the test frames, or is right
 in over 1 point less of them, is not shipped: exit code 1, and what to try. --force ships it.
+Each epoch is saved there: --resume ends as if training had never been cut short.
 A bundle that was there before stays, as models/mine_1 and so on.
 """
 
@@ -56,20 +64,19 @@ def _verb(verbs: Any, name: str, summary: str, examples: str) -> argparse.Argume
 def _add_train(verbs: Any) -> None:
     parser = _verb(verbs, "train", "make a bundle of recordings", _TRAIN_EXAMPLES)
     add = parser.add_argument
-    add("data", nargs="+", metavar="DATA", help="recordings, tubs, or folders of them")
+    add("data", nargs="*", metavar="DATA", help="recordings, tubs, or folders of them")
     add("--output", type=Path, default=Path("models/mine"), help="the bundle (models/mine)")
     add(
         "--network",
         default="compact",
-        help="compact, autcar, pilotnet or module:function (compact)",
+        help="see `autcar networks`; also a .keras file or module:function (compact)",
     )
     add("--size", type=_size, default=(224, 168), metavar="WxH", help="of the frames (224x168)")
-    add("--epochs", type=positive, help="at most so many (by the number of frames: 8 to 40)")
-    add("--patience", type=positive, help="stop after so many epochs no better than the best")
-    add("--batch-size", type=int, default=64, help="frames a step (64)")
-    add("--learning-rate", type=float, help="Adam's highest")
+    add("--batch-size", type=positive, default=64, help="frames a step (64)")
     add("--augment", default="default", help="none, default or strong (default)")
-    add("--balance", choices=("upsample", "none"), default="upsample", help="(upsample)")
+    add(
+        "--balance", choices=("upsample", "weights", "none"), default="upsample", help="(upsample)"
+    )
     add(
         "--split",
         choices=_SPLITS,
@@ -95,7 +102,32 @@ def _add_train(verbs: Any) -> None:
     )
     add("--force", action="store_true", help="ship even what does not answer as it was trained")
     add("--run-dir", type=Path, default=Path("runs"), help="for logs and pictures (runs)")
+    add("--tensorboard", action="store_true", help="write event files into the run's folder, too")
+    add("--resume", type=Path, metavar="RUN", help="go on with a run, with all its settings")
+    add("--from", dest="start", type=Path, metavar="RUN", help="begin with a run's weights")
+    add("--gpu", metavar="N", help="train on this one; none for the CPU (what there is)")
+    _add_schedule(parser.add_argument_group("how it learns"))
     parser.set_defaults(run=_train)
+
+
+def _add_schedule(group: Any) -> None:
+    add = group.add_argument
+    add("--epochs", type=positive, help="at most so many (by the number of frames: 8 to 40)")
+    add("--min-epochs", type=positive, help="never end before so many (3)")
+    add("--patience", type=positive, help="stop after so many epochs no better than the best (5)")
+    add("--until", metavar="LEVEL", help="stop when validation reaches this, as accuracy=0.9")
+    add("--learning-rate", type=float, help="the highest (0.002)")
+    add(
+        "--schedule",
+        dest="shape",
+        choices=("cosine", "constant", "step", "plateau"),
+        help="how the rate falls (cosine)",
+    )
+    add("--warm-up", type=float, metavar="EPOCHS", help="the rate rises for so long (0.5)")
+    add("--optimizer", choices=("adam", "nadam", "sgd"), help="(adam)")
+    add("--l2", type=float, help="penalty on the squares of all kernels (0)")
+    add("--label-smoothing", type=float, default=0.1, help="share of doubt in the labels (0.1)")
+    add("--focal", type=float, default=0.0, help="exponent that plays down what is right (0)")
 
 
 def _add_eval(verbs: Any) -> None:
@@ -127,18 +159,41 @@ def _size(text: str) -> tuple[int, int]:
 
 def _train(arguments: argparse.Namespace) -> int:
     from autcar.progress import terminal_progress
+    from trainer.devices import use_gpu
     from trainer.evaluation import table
-    from trainer.pipeline import Settings, train_bundle
+    from trainer.pipeline import train_bundle
     from trainer.quiet import import_tensorflow
-    from trainer.schedule import Schedule
+    from trainer.run_folder import RunFolder
 
     import_tensorflow()
-    asked = {
-        "epochs": arguments.epochs,
-        "patience": arguments.patience,
-        "learning_rate": arguments.learning_rate,
-    }
-    settings = Settings(
+    use_gpu(arguments.gpu)
+    run = RunFolder.open(arguments.resume) if arguments.resume else None
+    settings = run.settings if run else _settings(arguments)
+    if run and arguments.data:
+        raise ConfigError(f"--resume {run.path} reads what it began with; give no DATA beside it")
+    result = train_bundle(settings, terminal_progress(), resume=run)
+    print(table(result.evaluation))
+    if result.steering:
+        print(result.steering)
+    print(f"bundle {result.bundle.folder}, run {result.run}")
+    found = result.evaluation
+    if found.accuracy <= found.baseline_accuracy:
+        print(f"WARNING: it is right no more often than always {found.baseline_label} would be")
+        print(f"next: autcar data check {settings.data[0]}, record more, train longer")
+    else:
+        print(f"next: autcar drive --bundle {result.bundle.folder}")
+    return 0
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    """What was asked on the command line."""
+    from trainer.schedule import Schedule
+    from trainer.settings import Settings
+
+    if not arguments.data:
+        raise ConfigError("there is no DATA; say `autcar train recordings`, or --resume RUN")
+    asked = {field.name: getattr(arguments, field.name, None) for field in fields(Schedule)}
+    return Settings(
         data=tuple(arguments.data),
         output=arguments.output,
         network=arguments.network,
@@ -148,6 +203,9 @@ def _train(arguments: argparse.Namespace) -> int:
         batch_size=arguments.batch_size,
         augment=arguments.augment,
         balance=arguments.balance,
+        label_smoothing=arguments.label_smoothing,
+        focal=arguments.focal,
+        start=arguments.start,
         split=arguments.split,
         validation=arguments.validation,
         test=arguments.test,
@@ -157,20 +215,9 @@ def _train(arguments: argparse.Namespace) -> int:
         runs=arguments.run_dir,
         variants=tuple(arguments.variants.split(",")),
         force=arguments.force,
+        tensorboard=arguments.tensorboard,
         keep_earlier=True,
     )
-    result = train_bundle(settings, terminal_progress())
-    print(table(result.evaluation))
-    if result.steering:
-        print(result.steering)
-    print(f"bundle {result.bundle.folder}, run {result.run}")
-    found = result.evaluation
-    if found.accuracy <= found.baseline_accuracy:
-        print(f"WARNING: it is right no more often than always {found.baseline_label} would be")
-        print(f"next: autcar data check {arguments.data[0]}, record more, train longer")
-    else:
-        print(f"next: autcar drive --bundle {result.bundle.folder}")
-    return 0
 
 
 def _eval(arguments: argparse.Namespace) -> int:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from autcar.errors import DataError
+from trainer.checkpoint import Arrays, same_shapes
 from trainer.objectives import Objective
 from trainer.schedule import Schedule
 from trainer.workers import Workers
@@ -75,6 +77,23 @@ class Learner:
             return workers.run(lambda i, t: answer(i, t, training=False)[1], images, targets)
 
         self.train, self.validate = train, validate
+
+    def state(self) -> Arrays:
+        """The values of all variables: weights, random seeds, the optimizer's."""
+        return [variable.numpy() for variable in self._variables()]
+
+    def restore(self, state: Arrays) -> None:
+        """Go on from a :meth:`state`. Raises :class:`DataError` for another network's."""
+        if not same_shapes(state, self._variables()):
+            raise DataError(
+                f"the checkpoint is of another network or optimizer than {self.model.name} with "
+                f"{type(self.optimizer).__name__}; train anew"
+            )
+        for variable, value in zip(self._variables(), state, strict=True):
+            variable.assign(value)
+
+    def _variables(self) -> list[Any]:
+        return [*self.model.variables, *self.optimizer.variables]
 
     def figures(self, sums: Sums) -> dict[str, float]:
         """What is logged of the sums over an epoch, by Keras' names."""

@@ -12,10 +12,9 @@ import json
 import platform
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,66 +22,30 @@ import numpy.typing as npt
 from autcar import __version__
 from autcar.bundle import MANIFEST, Bundle, keep_earlier, write_bundle
 from autcar.commands import LABELS
-from autcar.errors import BundleError, DataError
+from autcar.errors import BundleError
 from autcar.progress import LogProgress, Progress
-from autcar.session import new_folder
-from trainer import networks
-from trainer.augmentation import Augmentation, parse_augmentation
-from trainer.balance import balance_indices, describe_balance
+from autcar.safety import BLIND_LABELS
+from trainer.augmentation import parse_augmentation
 from trainer.batches import Batches
 from trainer.cache import ImageCache
 from trainer.card import write_card
 from trainer.dataset import Dataset, load_dataset
 from trainer.evaluation import Evaluation, Steering
 from trainer.history import History
+from trainer.learning import Network, learn, read_frames
 from trainer.plots import plot_classes, plot_confusion, plot_frames, plot_history
 from trainer.proof import prove, refuse_unproven
-from trainer.quantize import SHIPPED, Parity, check_kinds
-from trainer.schedule import Schedule
+from trainer.quantize import Parity, check_kinds
+from trainer.run_folder import RunFolder
+from trainer.settings import Settings
 from trainer.split import Split, make_split
-from trainer.training import fit, seed_everything
+from trainer.tensorboard import EventLog
+from trainer.warm_start import MODEL
+from trainer.workers import Workers
 
 Indices = npt.NDArray[np.int64]
 
 CALIBRATION_FRAMES = 240
-SHOWN_PROBLEMS = 5
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What to train, on what, and how.
-
-    ``data`` are folders of recordings; ``output`` is the bundle's folder, ``runs``
-    where the run's folder is made (None: no run folder). ``network`` is a name of
-    :data:`trainer.networks.NETWORKS` or ``module:function``. ``validation`` and
-    ``test`` are shares of the frames, ``gap_s`` seconds apart from training. ``split`` is
-    one of :data:`trainer.split.KINDS`.
-    ``heads`` names what the classes consist of, see :func:`load_dataset`.
-    ``variants`` are the kinds of :data:`trainer.quantize.KINDS` to make; ``force`` ships
-    even those that do not answer as the trained model does.
-    ``keep_earlier``: a bundle that is there already gets another name, and stays.
-    """
-
-    data: tuple[str | Path, ...]
-    output: Path
-    network: str = networks.DEFAULT
-    width: int = 224
-    height: int = 168
-    schedule: Schedule = field(default_factory=Schedule)
-    batch_size: int = 64
-    augment: str = "default"
-    balance: Literal["upsample", "none"] = "upsample"
-    split: str = "auto"
-    validation: float = 0.15
-    test: float = 0.15
-    gap_s: float = 1.0
-    include_deleted: bool = False
-    heads: tuple[str, ...] | None = None
-    seed: int = 0
-    runs: Path | None = Path("runs")
-    variants: tuple[str, ...] = SHIPPED
-    force: bool = False
-    keep_earlier: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,13 +71,21 @@ class Result:
     seconds: dict[str, float]
 
 
-def train_bundle(settings: Settings, progress: Progress | None = None) -> Result:
+def train_bundle(
+    settings: Settings,
+    progress: Progress | None = None,
+    *,
+    resume: RunFolder | None = None,
+    workers: Workers | None = None,
+) -> Result:
     """Train a network on recordings and write its bundle.
 
     Tells ``progress`` what happens. Raises :class:`~autcar.errors.AutcarError` for
     data, names and folders that cannot be used, before anything is trained, and
     :class:`~autcar.errors.ParityError` in place of shipping a variant that does not
     answer as the trained model does. Ctrl-C during training packs the best epoch so far.
+    ``resume`` is a run that was begun with the same ``settings``: it goes on after its
+    last whole epoch.
     """
     progress = progress or Progress()
     check_output(settings.output)
@@ -130,7 +101,7 @@ def train_bundle(settings: Settings, progress: Progress | None = None) -> Result
         gap_s=settings.gap_s,
         seed=settings.seed,
     )
-    return train_on(dataset, split, settings, progress)
+    return train_on(dataset, split, settings, progress, resume=resume, workers=workers)
 
 
 def check_output(folder: Path) -> None:
@@ -147,28 +118,28 @@ def train_on(
     progress: Progress,
     *,
     model: Any = None,
-    classes: Sequence[str] = LABELS,
+    classes: Sequence[str] = (),
+    resume: RunFolder | None = None,
+    workers: Workers | None = None,
 ) -> Result:
     """Train on the rows of ``dataset`` that ``split`` names, and write the bundle.
 
     ``model`` is a Keras model to train in place of ``settings.network``. Its outputs
-    are ``classes``, in that order, which must be all 12 for an augmentation that
-    mirrors; the bundle's are always the 12 of the car.
+    are ``classes``, in that order, by default all of the dataset's, which they must be
+    for an augmentation that mirrors; the bundle's are always the dataset's.
     """
-    seed_everything(settings.seed)
-    if model is None:
-        model = networks.build_network(
-            settings.network, settings.height, settings.width, len(classes)
-        )
-    else:
-        model = networks.adapt(model, settings.height, settings.width, len(classes))
-    augmentation = parse_augmentation(settings.augment, classes)
+    workers = workers or Workers()
+    network = Network.new(settings, dataset, workers, model=model, classes=classes)
+    parse_augmentation(settings.augment, network.classes, masked=dataset.masks is not None)
+    digest = dataset.digest()
+    if resume is not None:
+        resume.check_data(digest)
     with contextlib.ExitStack() as stack:
-        run = _new_run(settings)
+        run = resume or RunFolder.new(settings, digest)
         if run is not None:
-            log = stack.enter_context(open(run / "train.log", "w", encoding="utf-8"))
+            log = stack.enter_context(open(run.log, "a", encoding="utf-8"))
             progress = LogProgress(log, progress)
-        return _train_on(dataset, split, settings, progress, run, model, augmentation, classes)
+        return _train_on(dataset, split, settings, progress, run, network, workers)
 
 
 def _train_on(
@@ -176,46 +147,34 @@ def _train_on(
     split: Split,
     settings: Settings,
     progress: Progress,
-    run: Path | None,
-    model: Any,
-    augmentation: Augmentation,
-    classes: Sequence[str],
+    run: RunFolder | None,
+    network: Network,
+    workers: Workers,
 ) -> Result:
     clock = _StopWatch()
-    _tell_data(dataset, split, progress)
-    cache = ImageCache(
-        dataset,
-        height=settings.height,
-        width=settings.width,
-        progress=lambda done, total: progress.step("reading images", done, total),
-    )
-    _tell_problems(cache.problems, "images left out", progress)
-    split = _usable(split, cache)
+    frames = read_frames(dataset, split, settings, progress)
+    split, cache = frames.split, frames.cache
     clock.lap("reading")
-
-    rows = split.train
-    if settings.balance == "upsample":
-        rows = balance_indices(dataset.labels, rows, settings.seed)
-        for line in describe_balance(dataset.labels, split.train, rows):
-            progress.say(line)
-    outputs = _positions(classes)[dataset.labels]
-    training = Batches(cache, outputs, rows, settings.batch_size, settings.seed, augmentation)
-    validation = Batches(cache, outputs, split.validation, settings.batch_size, shuffle=False)
-    progress.say(
-        f"training {model.name}: {model.count_params():,} parameters, {len(rows):,} frames "
-        f"an epoch, {settings.width}×{settings.height}, seed {settings.seed}"
+    learned = learn(
+        frames,
+        network,
+        settings,
+        progress,
+        checkpoint=run.checkpoint if run else None,
+        listeners=[EventLog(run.path / "tensorboard")] if run and settings.tensorboard else [],
+        workers=workers,
     )
-    history = fit(model, training, validation, settings.schedule, progress)
-    progress.say(f"{history.ended}; kept epoch {history.best}")
+    model, history, rows = learned.model, learned.history, learned.rows
+    if history.ended == "interrupted" and run is not None:
+        progress.say(f"to go on later: autcar train --resume {run.path}")
     clock.lap("training")
 
-    model = networks.spread(model, classes, LABELS)
     examples = cache.images(_balanced_few(dataset.labels, split.train, settings.seed))
     test = Batches(cache, dataset.labels, split.test, settings.batch_size, shuffle=False)
-    proof = prove(model, settings.variants, examples, test, LABELS, progress)
+    proof = prove(model, settings.variants, examples, test, dataset.classes, progress)
     clock.lap("proving")
 
-    shown = _counts(dataset.labels[rows])
+    shown = _counts(dataset.label_names, dataset.labels[rows])
     metrics = {
         "network": model.name,
         "parameters": model.count_params(),
@@ -226,24 +185,26 @@ def _train_on(
     data = _describe_data(settings, dataset, split, shown)
     plots = {}
     if run is not None:
-        model.save(run / "model.keras")
-        plots = _plot(run, dataset, cache, split, history, proof.evaluation, shown)
+        network.model.save(run.path / MODEL)
+        plots = _plot(run.path, dataset, cache, split, history, proof.evaluation, shown)
         clock.lap("plotting")
-        _write_summary(run, settings, history, metrics, data, clock.laps)
+        _write_summary(run.path, settings, history, metrics, data, clock.laps)
     if not settings.force:
-        refuse_unproven(proof, LABELS, run)
+        refuse_unproven(proof, dataset.classes, run.path if run else None)
     if settings.keep_earlier and (earlier := keep_earlier(settings.output)):
         progress.say(f"the earlier {settings.output} is now {earlier}")
     bundle = write_bundle(
         settings.output,
         models={kind: (content, kind) for kind, content in proof.files.items()},
         card=write_card(settings.output.name, metrics, data),
-        labels=LABELS,
+        labels=dataset.classes,
         width=settings.width,
         height=settings.height,
         metrics=metrics,
         data=data,
         versions=versions(),
+        task="drive" if _drives(dataset.classes) else "classify",
+        heads={head.name: head.classes for head in dataset.heads.heads} if dataset.heads else {},
     )
     return Result(
         bundle=bundle,
@@ -254,7 +215,7 @@ def _train_on(
         latency_ms=proof.latency_ms,
         recorded=dataset.counts(),
         shown=shown,
-        run=run,
+        run=run.path if run else None,
         plots=plots,
         seconds=clock.laps,
     )
@@ -282,50 +243,13 @@ def _describe_data(
     }
 
 
-def _counts(labels: npt.NDArray[np.int16]) -> dict[str, int]:
-    counts = np.bincount(labels, minlength=len(LABELS)).tolist()
-    return dict(zip(LABELS, counts, strict=True))
+def _drives(classes: Sequence[str]) -> bool:
+    return tuple(label for label in classes if label not in BLIND_LABELS) == LABELS
 
 
-def _tell_data(dataset: Dataset, split: Split, progress: Progress) -> None:
-    if not (len(split.validation) and len(split.test)):
-        raise DataError(
-            f"{len(dataset):,} frames leave {len(split.validation):,} to validate and "
-            f"{len(split.test):,} to test on; record more, or give larger shares"
-        )
-    progress.say(
-        f"{len(dataset):,} frames: {len(split.train):,} to train, "
-        f"{len(split.validation):,} to validate, {len(split.test):,} to test"
-    )
-    for note in (*dataset.notes, *split.notes):
-        progress.say(f"note: {note}")
-    _tell_problems(dataset.problems, "rows left out", progress)
-
-
-def _tell_problems(problems: Sequence[str], what: str, progress: Progress) -> None:
-    if problems:
-        progress.say(f"{len(problems):,} {what}:")
-        for problem in problems[:SHOWN_PROBLEMS]:
-            progress.say(f"  {problem}")
-        if len(problems) > SHOWN_PROBLEMS:
-            progress.say(f"  … and {len(problems) - SHOWN_PROBLEMS:,} more")
-
-
-def _usable(split: Split, cache: ImageCache) -> Split:
-    parts = (split.train, split.validation, split.test)
-    train, validation, test = map(cache.only_usable, parts)
-    if not (len(train) and len(validation) and len(test)):
-        raise DataError(
-            f"of the images to train, validate and test on, {len(train):,}, {len(validation):,} "
-            f"and {len(test):,} are usable; first problem: {cache.problems[0]}"
-        )
-    return replace(split, train=train, validation=validation, test=test)
-
-
-def _positions(classes: Sequence[str]) -> npt.NDArray[np.int16]:
-    """Where in ``classes`` each of the 12 stands, −1 where it does not."""
-    order = list(classes)
-    return np.array([order.index(x) if x in order else -1 for x in LABELS], np.int16)
+def _counts(names: Sequence[str], labels: npt.NDArray[np.int16]) -> dict[str, int]:
+    counts = np.bincount(labels, minlength=len(names)).tolist()
+    return dict(zip(names, counts, strict=True))
 
 
 def _balanced_few(labels: npt.NDArray[np.int16], rows: Indices, seed: int) -> Indices:
@@ -336,13 +260,6 @@ def _balanced_few(labels: npt.NDArray[np.int16], rows: Indices, seed: int) -> In
     return np.concatenate(
         [rng.permutation(rows[labels[rows] == label])[:each] for label in present]
     )
-
-
-def _new_run(settings: Settings) -> Path | None:
-    if settings.runs is None:
-        return None
-    started = datetime.now(UTC).strftime("%Y-%m-%d_%H-%M-%S")
-    return new_folder(settings.runs, f"{started}_{settings.output.name}")
 
 
 def _plot(
@@ -356,7 +273,7 @@ def _plot(
 ) -> dict[str, Path]:
     rng = np.random.default_rng(0)
     frames = {}
-    for label, name in enumerate(LABELS):
+    for label, name in enumerate(dataset.label_names):
         rows = split.train[dataset.labels[split.train] == label]
         if len(rows):
             frames[name] = list(cache.images(np.sort(rng.permutation(rows)[:8])))
@@ -365,7 +282,9 @@ def _plot(
         "frames": plot_frames(frames, run / "frames.png"),
         "classes": plot_classes(dataset.counts(), shown, run / "classes.png"),
         "history": plot_history(history, run / "history.png"),
-        "confusion": plot_confusion(evaluation.confusion, LABELS, run / "confusion.png", title),
+        "confusion": plot_confusion(
+            evaluation.confusion, dataset.classes, run / "confusion.png", title
+        ),
     }
 
 
@@ -378,7 +297,7 @@ def _write_summary(
     seconds: dict[str, float],
 ) -> None:
     summary = {
-        "settings": asdict(settings),
+        "settings": settings.as_dict(),
         "history": history.as_dict(),
         "metrics": metrics,
         "data": data,

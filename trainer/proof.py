@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from autcar.commands import LABELS
 from autcar.errors import ParityError
 from autcar.progress import Progress
 from trainer.batches import Batches
@@ -89,7 +90,7 @@ def prove(
     proof = Proof(
         files=files,
         evaluation=evaluate(truth, scores[kinds[0]].argmax(1), labels),
-        steering=evaluate_steering(truth, scores[kinds[0]]),
+        steering=evaluate_steering(truth, scores[kinds[0]]) if labels == LABELS else None,
         parity=found,
         latency_ms={kind: latency_ms(content) for kind, content in files.items()},
         hurts=hurts,

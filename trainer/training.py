@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from autcar.errors import DataError
 from autcar.progress import Progress
+from trainer.checkpoint import Checkpoint, Saved
 from trainer.history import Epoch, History
 from trainer.learner import Learner, Sums
 from trainer.objectives import Classes, Objective
@@ -56,12 +57,15 @@ def fit(
     progress: Progress,
     *,
     objective: Objective | None = None,
+    checkpoint: Checkpoint | None = None,
     listeners: Sequence[Callable[[Epoch], None]] = (),
     workers: Workers | None = None,
 ) -> History:
     """Train ``model`` (frames 0…255 → what ``objective`` asks for) in place, to its best weights.
 
-    Without an ``objective``, classes by the model's output. Each epoch is told to
+    Without an ``objective``, classes by the model's output. After each epoch all is saved
+    to ``checkpoint``; one that is there already is gone on from, as if training had never
+    ended. Each epoch is told to
     ``listeners`` once it is done; what they raise ends training. Ctrl-C ends it as
     early stopping would, once an epoch is done. Raises :class:`ConfigError` for a model
     that does not fit the objective, :class:`DataError` for a target that is none of the
@@ -73,33 +77,57 @@ def fit(
     workers = workers or Workers()
     learner = Learner(model, schedule, objective, workers)
     loop = _Loop(learner, schedule, objective, workers, progress)
-    history = History()
-    weights = model.get_weights()
+    history, best = History(), model.get_weights()
+    saved = checkpoint.load() if checkpoint else None
+    if saved:
+        learner.restore(saved.state)
+        history, best = saved.history, saved.best
+        progress.say(f"going on after epoch {len(history.epochs)} of {schedule.epochs}")
     try:
-        for number in range(1, schedule.epochs + 1):
-            epoch = loop.epoch(number, training, validation, history)
-            reached = level is not None and level.reached(epoch.figures[f"val_{level.name}"])
-            reached = reached and number >= schedule.min_epochs
-            best = history.epochs[history.best - 1].val_loss if history.best else math.inf
+        while not (ended := _ending(history, schedule, level)):
+            epoch = loop.epoch(training, validation, history)
+            kept = _is_kept(epoch, history, schedule, level)
             history.epochs.append(epoch)
-            if epoch.val_loss < best or reached or schedule.keep == "last":
-                weights, history.best = model.get_weights(), number
-            progress.say(_line(epoch, schedule, number == history.best))
+            if kept:
+                best, history.best = model.get_weights(), epoch.number
+            progress.say(_line(epoch, schedule, kept))
+            if checkpoint:
+                checkpoint.save(Saved(history, learner.state(), best))
             for listener in listeners:
                 listener(epoch)
-            if reached:
-                history.ended = f"reached {level}"
-                break
-            waited = number - history.best
-            if waited >= schedule.patience and number >= schedule.min_epochs:
-                history.ended = f"no better for {waited} epochs"
-                break
     except KeyboardInterrupt:
         if not history.best:
             raise
-        history.ended = "interrupted"
-    model.set_weights(weights)
+        ended = "interrupted"
+    history.ended = ended
+    model.set_weights(best)
     return history
+
+
+def _is_kept(epoch: Epoch, before: History, schedule: Schedule, level: Level | None) -> bool:
+    """Whether these are the weights to keep so far."""
+    best = before.epochs[before.best - 1].val_loss if before.best else math.inf
+    reached = _reached(epoch, schedule, level)
+    return epoch.val_loss < best or reached or schedule.keep == "last"
+
+
+def _reached(epoch: Epoch, schedule: Schedule, level: Level | None) -> bool:
+    if level is None or epoch.number < schedule.min_epochs:
+        return False
+    return level.reached(epoch.figures[f"val_{level.name}"])
+
+
+def _ending(history: History, schedule: Schedule, level: Level | None) -> str:
+    """Why training ends after these epochs; nothing when it goes on."""
+    done = len(history.epochs)
+    if done and _reached(history.epochs[-1], schedule, level):
+        return f"reached {level}"
+    if done >= schedule.epochs:
+        return "all epochs done"
+    waited = done - history.best
+    if waited >= schedule.patience and done >= schedule.min_epochs:
+        return f"no better for {waited} epochs"
+    return ""
 
 
 def predict(
@@ -136,10 +164,9 @@ class _Loop:
         self._workers = workers
         self._progress = progress
 
-    def epoch(
-        self, number: int, training: BatchSource, validation: BatchSource, history: History
-    ) -> Epoch:
-        """Train on every batch once, then validate."""
+    def epoch(self, training: BatchSource, validation: BatchSource, history: History) -> Epoch:
+        """The epoch after ``history``: train on every batch once, then validate."""
+        number = len(history.epochs) + 1
         learner, schedule = self._learner, self._schedule
         val_losses = [epoch.val_loss for epoch in history.epochs]
 
@@ -238,8 +265,16 @@ def _reported(batches: BatchSource, epoch: int, what: str, progress: Progress) -
 
 def _line(epoch: Epoch, schedule: Schedule, kept: bool) -> str:
     best = "; best so far" if kept and schedule.keep == "best" else ""
-    learned = {k: v for k, v in epoch.figures.items() if not k.startswith("val_")}
-    checked = {k[4:]: v for k, v in epoch.figures.items() if k.startswith("val_")}
+    learned = {
+        name: value
+        for name, value in epoch.figures.items()
+        if not name.startswith("val_") and name != "balanced_accuracy"
+    }
+    checked = {
+        name.removeprefix("val_").replace("balanced_accuracy", "balanced"): value
+        for name, value in epoch.figures.items()
+        if name.startswith("val_")
+    }
     return (
         f"epoch {epoch.number:>2} of {schedule.epochs}: {_figures(learned)}; "
         f"validation: {_figures(checked)}; {epoch.rate:,.0f} images/s{best}"

@@ -1,54 +1,50 @@
-"""Train on from the weights of an earlier run, as more recordings come in."""
+"""Begin with the weights of an earlier run, as more recordings come in or classes change."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+from autcar.bundle import MANIFEST
 from autcar.errors import BundleError, DataNotFoundError
-from autcar.progress import Progress
-from trainer.pipeline import Result, Settings, check_output, train_bundle, train_on
 
 MODEL = "model.keras"
 """The trained Keras model in the folder of a run."""
 
 
-def train_further(
-    settings: Settings, run: Path | None, progress: Progress | None = None
-) -> Result:
-    """Train as :func:`train_bundle` does, but begin with the weights of ``run``.
+def begin_with(model: Any, folder: Path) -> str:
+    """Give ``model`` the weights of the run in ``folder``, as far as they fit; says how far.
 
-    ``run`` is the folder of an earlier run with the same network and frame size; None
-    begins anew. Raises :class:`DataNotFoundError` when it holds no model,
-    :class:`BundleError` when its model is another network.
+    Weights are taken in order until one has another shape, so a network for other
+    classes keeps all but its last layer. Raises :class:`DataNotFoundError` when there is
+    no run, :class:`BundleError` when less than half of the network fits.
     """
-    if run is None:
-        return train_bundle(settings, progress)
     import keras
 
-    from autcar.commands import LABELS
-    from trainer.dataset import load_dataset
-    from trainer.networks import build_network
-    from trainer.split import split_by_time
-
-    check_output(settings.output)
-    path = run / MODEL
+    path = folder / MODEL
     if not path.is_file():
-        raise DataNotFoundError(f"there is no {path} to begin with; train anew")
-    model = build_network(settings.network, settings.height, settings.width, len(LABELS))
-    try:
-        model.set_weights(keras.saving.load_model(path, compile=False).get_weights())
-    except ValueError as error:
+        raise DataNotFoundError(_missing(folder))
+    taken = keras.saving.load_model(path, compile=False).weights
+    fitting = 0
+    for target, source in zip(model.weights, taken, strict=False):
+        if tuple(target.shape) != tuple(source.shape):
+            break
+        target.assign(source)
+        fitting += 1
+    if fitting < len(model.weights) / 2:
         raise BundleError(
-            f"{path} is not the network {settings.network} for {settings.width}×"
-            f"{settings.height} frames; train anew"
-        ) from error
-    dataset = load_dataset(settings.data, include_deleted=settings.include_deleted)
-    split = split_by_time(
-        dataset,
-        validation=settings.validation,
-        test=settings.test,
-        gap_s=settings.gap_s,
-        order="last" if settings.split == "last" else "blocks",
-        seed=settings.seed,
-    )
-    return train_on(dataset, split, settings, progress or Progress(), model=model)
+            f"{path} is another network than {model.name}, or for frames of another size: "
+            f"{fitting} of its {len(model.weights)} weights fit; give the --network and --size "
+            f"it was trained with, or train anew"
+        )
+    rest = len(model.weights) - fitting
+    return f"begins with {path}" + (f"; the last {rest} weights begin anew" if rest else "")
+
+
+def _missing(folder: Path) -> str:
+    if (folder / MANIFEST).is_file():
+        return (
+            f"{folder} is a bundle without {MODEL}: its .tflite files cannot be trained "
+            f"further; give the run's folder under runs/ that it came from"
+        )
+    return f"there is no {folder / MODEL} to begin with; give the folder of a run, or train anew"

@@ -38,7 +38,7 @@ def train(recordings, folder, *more, name="mine"):
 def test_one_command_makes_a_bundle_that_answers_and_a_run_that_explains(
     recordings, tmp_path, capsys
 ):
-    code = train(recordings, tmp_path, "--epochs", 8, "--learning-rate", 0.005)
+    code = train(recordings, tmp_path, "--epochs", 8, "--learning-rate", 0.005, "--tensorboard")
     printed = capsys.readouterr().out
     bundle = load_bundle(tmp_path / "mine")
     bundle.check_fits(64, 48)
@@ -56,11 +56,12 @@ def test_one_command_makes_a_bundle_that_answers_and_a_run_that_explains(
     names = {path.name for path in run.iterdir()}
     assert names == {
         "classes.png", "confusion.png", "frames.png", "history.png",
-        "model.keras", "summary.json", "train.log",
+        "checkpoint.npz", "model.keras", "run.json", "summary.json", "tensorboard", "train.log",
     }  # fmt: skip
     summary = json.loads((run / "summary.json").read_text())
     assert summary["data"]["digest"] == bundle.manifest.data["digest"]
     assert len(summary["history"]["epochs"]) <= 8
+    assert {p.name for p in (run / "tensorboard").iterdir()} == {"train", "validation"}
     card = (tmp_path / "mine" / "card.md").read_text()
     assert "left_light_backwards" in card
     assert "agrees with Keras" in card

@@ -2,7 +2,9 @@
 
 Each is one small file with ``build(height, width, classes) -> keras.Model``: raw
 RGB frames in (0…255, N×H×W×3), one probability per class out, normalisation
-inside. ``module:function`` names anyone's own function of that form.
+inside. ``module:function`` names anyone's own function of that form, and a path that
+ends in ``.keras`` a model that was saved. A network with heads gives a dictionary of
+probabilities by head in their place.
 """
 
 from __future__ import annotations
@@ -14,14 +16,27 @@ from pathlib import Path
 from typing import Any
 
 from autcar.errors import ConfigError
+from trainer.heads import Heads
 from trainer.networks.adapt import adapt, spread
+from trainer.networks.heads import joined, with_heads
 
-__all__ = ["DEFAULT", "NETWORKS", "adapt", "build_network", "spread"]
+__all__ = [
+    "DEFAULT",
+    "NETWORKS",
+    "adapt",
+    "build_heads",
+    "build_network",
+    "has_heads",
+    "joined",
+    "spread",
+]
 
 NETWORKS = {
     "compact": "four strided convolutions; small, fast, the default",
     "autcar": "the network of AutCar's tutorial, stated as height × width × 3",
     "pilotnet": "NVIDIA's five convolutions, with batch normalisation",
+    "star": "three convolutions with max-pooling and batch normalisation, He, L2",
+    "factored": "the compact one with heads for turn, strength and direction",
 }
 """The built-in networks and what each is, in one line."""
 
@@ -35,13 +50,53 @@ def build_network(name: str, height: int, width: int, classes: int) -> Any:
     probabilities. Raises :class:`ConfigError` for a name that is not known, a
     function that is not there, or a model that does not fit.
     """
+    if name.endswith(".keras"):
+        return adapt(_saved(Path(name)), height, width, classes)
     if ":" in name:
         return adapt(_own_builder(name)(height, width, classes), height, width, classes)
+    return _module(name).build(height, width, classes)
+
+
+def build_heads(name: str, height: int, width: int, heads: Heads) -> Any:
+    """The same network with one output for each head: a dictionary of N×classes by head.
+
+    One's own function may return such a dictionary itself; any network that ends in a
+    dense layer gets its heads in that layer's place.
+    """
+    if name.endswith(".keras"):
+        model = _saved(Path(name))
+    elif ":" in name:
+        model = _own_builder(name)(height, width, len(heads.classes))
+    elif has_heads(name):
+        return _module(name).build_heads(height, width, heads)
+    else:
+        model = _module(name).build(height, width, len(heads.classes))
+    shapes = model.compute_output_shape(model.input_shape)
+    return model if isinstance(shapes, dict) else with_heads(model, heads)
+
+
+def has_heads(name: str) -> bool:
+    """Whether the network has heads for the commands by itself."""
+    return name == "factored"
+
+
+def _module(name: str) -> Any:
     if name not in NETWORKS:
         near = difflib.get_close_matches(name, NETWORKS, 1)
         hint = f"did you mean --network {near[0]}?" if near else "or give your own module:function"
         raise ConfigError(f"network {name!r} is not one of {', '.join(NETWORKS)}; {hint}")
-    return importlib.import_module(f"trainer.networks.{name}").build(height, width, classes)
+    return importlib.import_module(f"trainer.networks.{name}")
+
+
+def _saved(path: Path) -> Any:
+    import keras
+
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"network {path} cannot be loaded ({error}); save one with model.save('{path.name}')"
+        ) from error
 
 
 def _own_builder(name: str) -> Any:
