@@ -14,7 +14,7 @@ help:
 	@echo "make demo    a simulated car learns to drive: record, train, quantize, drive (about 5 minutes)"
 	@echo "make test    the tests (a few minutes)"
 	@echo "make lint    ruff, mypy and the import rules"
-	@echo "make bench   the benchmarks, with a table and a JSON line each"
+	@echo "make bench   ours and Donkeycar in turn, with targets (20 minutes; BENCH=--quick: 2)"
 	@echo "make models  make the shipped bundle in models/ anew"
 	@echo "make clean   remove .venv and what the demo made"
 
@@ -43,7 +43,7 @@ lint: $(READY)
 	@$(BIN)/lint-imports --no-cache
 
 bench: $(READY)
-	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@$(BIN)/python benchmarks/run.py $(BENCH)
 
 models: $(READY)
 	@$(BIN)/autcar demo --bundle models/default

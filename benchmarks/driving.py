@@ -23,11 +23,11 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 PEERS = HERE / "peers"
-sys.path.insert(0, str(HERE.parent))
+sys.path[:0] = [str(HERE.parent), str(HERE)]
+
+from peers.environments import donkey_python
 
 FPS = 30
-DONKEYCAR = "5.3.0"
-_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "autcar"
 
 
 def main() -> int:
@@ -45,7 +45,7 @@ def main() -> int:
     folder = arguments.bundle or shipped_bundle()
     bundle = load_bundle(folder)
     model = bundle.path(fastest_variant(bundle))
-    donkey = None if arguments.no_donkey else arguments.donkey or _donkey_python()
+    donkey = None if arguments.no_donkey else arguments.donkey or donkey_python()
     rows: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         frames = Path(scratch) / "frames.npy"
@@ -103,6 +103,7 @@ def _facts(row: dict[str, Any]) -> dict[str, float]:
         "frames": row["frames"],
         "unused_percent": round(100 * (1 - row["frames"] / row["captured"]), 2),
         "cpu_outside_ms": round(outside_ns / row["frames"] / 1e6, 3),
+        "cpu_inside_ms": round(row["pilot_cpu_ns"] / row["frames"] / 1e6, 3),
         "cpu_percent": round(100 * row["cpu_ns"] / row["elapsed_ns"], 1),
         "rss_mb": round(row["rss_mb"], 1),
         "guardian_rss_mb": round(row.get("guardian_rss_mb", 0.0), 1),
@@ -125,6 +126,7 @@ _ROWS = (
     ("inference, median ms", "inference_median_ms"),
     ("frames unused, %", "unused_percent"),
     ("CPU outside the interpreter, ms a frame", "cpu_outside_ms"),
+    ("CPU in the interpreter, ms a frame", "cpu_inside_ms"),
     ("CPU, % of a core", "cpu_percent"),
     ("RSS, MB", "rss_mb"),
     ("RSS of the guardian, MB", "guardian_rss_mb"),
@@ -190,20 +192,6 @@ def _render(path: Path, width: int, height: int) -> None:
         world.step(1 / FPS)
         frames.append(world.render())
     np.save(path, np.stack(frames))
-
-
-def _donkey_python() -> str:
-    """Donkeycar in an environment of its own, made when it is not there."""
-    folder = _CACHE / f"donkeycar-{DONKEYCAR}"
-    python = folder / "bin" / "python"
-    if not (folder / "ready").is_file():
-        print(f"installing donkeycar {DONKEYCAR} into {folder} (once)", flush=True)
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        packages = [f"donkeycar=={DONKEYCAR}", "ai-edge-litert>=2.1,<3"]
-        packages.append("opencv-python-headless<4.12")
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *packages], check=True)
-        (folder / "ready").touch()
-    return str(python)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE)]
 import itertools
 
 import numpy as np
+from peers.environments import donkey_python
 
 from autcar.cockpit.feed import Shot
 from autcar.commands import CLASSES
@@ -32,7 +33,7 @@ from autcar.images import encode_jpeg
 from autcar.session import read_session
 from capture.recorder import Recorder
 
-CPU_S_PER_1000 = 0.4
+CPU_S_PER_1000 = 0.25
 
 
 def main() -> int:
@@ -122,9 +123,7 @@ def record(frames: np.ndarray, folder: Path, count: int) -> dict[str, Any]:
 
 def donkey(arguments: argparse.Namespace, frames: str, folder: str) -> dict[str, Any]:
     """The same by Donkeycar, in its own environment."""
-    from driving import _donkey_python
-
-    python = arguments.donkey or _donkey_python()
+    python = arguments.donkey or donkey_python()
     command = [python, str(HERE / "peers/donkey_tub.py"), frames, folder, str(arguments.frames)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -1,6 +1,6 @@
 """How fast the simulator is on one core: frames, physics, decisions, and the road to them.
 
-    python benchmarks/simulator.py
+    python benchmarks/simulator.py [--quick]
 
 Prints a table and one line of JSON.
 """
@@ -24,9 +24,14 @@ from autcar.simulator.scenarios import record_plan
 from autcar.simulator.track import Track
 from autcar.simulator.world import World
 
+QUICK = "--quick" in sys.argv[1:]
+"""A fiftieth of the calls: to see that it runs, not how fast."""
+
 
 def per_second(action: Callable[[], object], repeats: int, rounds: int = 5) -> float:
     """Calls per second of CPU time, the best of some rounds."""
+    if QUICK:
+        repeats, rounds = -(-repeats // 50), 1
     action()
     best = float("inf")
     for _ in range(rounds):
@@ -61,12 +66,12 @@ def main() -> None:
         results[f"tracks generated/s, {at}"] = per_second(
             lambda d=difficulty: Track.generate(3, d), 5
         )
-        tracks = iter([Track.generate(seed, difficulty) for seed in range(10)])
+        tracks = iter([Track.generate(seed, difficulty) for seed in range(2 if QUICK else 10)])
         results[f"tracks painted/s, {at}"] = per_second(
             lambda tracks=tracks: paint(next(tracks)), 3, 3
         )
         begin = time.process_time()
-        frames = sum(1 for _ in record_plan(0, 1000, difficulty=difficulty))
+        frames = sum(1 for _ in record_plan(0, 20 if QUICK else 1000, difficulty=difficulty))
         results[f"recorded frames/s, {at}"] = frames / (time.process_time() - begin)
     for name, value in results.items():
         print(f"{name:44s}{value:12,.0f}")
