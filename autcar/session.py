@@ -13,6 +13,7 @@ deleted, so the last can be taken back. Rows count from 0, one a line.
 from __future__ import annotations
 
 import errno
+import functools
 import json
 import os
 import time
@@ -348,30 +349,35 @@ def _parse_row(folder: Path, text: str, row: int) -> Record:
     cells = text.split(";")
     if len(cells) < 2:
         raise ValueError(f"{text[:60]!r} has no command; expected image;command")
-    command = Command.parse(cells[1])
+    command = _command(cells[1])
     time_ns = int(cells[2]) if len(cells) > 2 and cells[2] else None
     if time_ns is not None and not 0 <= time_ns < 2**63:
         raise ValueError(f"capture time {cells[2][:30]} is no time in ns")
     sequence = int(cells[3]) if len(cells) > 3 and cells[3] else row
     source = cells[4] if len(cells) > 4 and cells[4] else "unknown"
-    image = Path(cells[0])
-    if image.is_absolute() or ".." in image.parts:
+    if cells[0].startswith("/") or ".." in cells[0].split("/"):
         raise ValueError(f"image {cells[0]!r} lies outside the session")
-    return Record(folder / image, command, time_ns, sequence, source, row)
+    return Record(folder / cells[0], command, time_ns, sequence, source, row)
+
+
+@functools.lru_cache(maxsize=256)
+def _command(text: str) -> Command:
+    return Command.parse(text)
 
 
 class _Present:
     """Answers whether an image exists with one directory listing a folder."""
 
     def __init__(self) -> None:
-        self._names: dict[Path, set[str]] = {}
+        self._names: dict[str, set[str]] = {}
 
     def __contains__(self, image: Path) -> bool:
-        names = self._names.get(image.parent)
+        folder, _, name = str(image).rpartition("/")
+        names = self._names.get(folder)
         if names is None:
             names = _names_in(image.parent)
-            self._names[image.parent] = names
-        return image.name in names
+            self._names[folder] = names
+        return name in names
 
 
 def _names_in(folder: Path) -> set[str]:

@@ -14,9 +14,9 @@ from autcar.errors import DataError
 
 Images = npt.NDArray[np.uint8]
 
-MEMORY_BUDGET = 512 << 20
+MEMORY_BUDGET = 128 << 20
 """Bytes of decoded images that are held in memory, if half of what is free allows it.
-A file gives them as fast, as far as the system has memory to spare for it."""
+A file gives them nearly as fast: see benchmarks/training_data.py."""
 
 
 class ImageStore(Protocol):
