@@ -101,7 +101,7 @@ class Dataset:
 
 def _size(path: str) -> int:
     try:
-        return os.stat(path).st_size
+        return os.stat(path).st_size  # noqa: PTH116 - a million Paths take their time
     except OSError:
         return -1
 
