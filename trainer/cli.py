@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +24,7 @@ examples:
   autcar train tub --include-deleted --split last     a Donkeycar tub, tested on its last part
   autcar train recordings --network mine:build        your own function in mine.py
   autcar train recordings --from runs/2026-11-20_10-00-00_mine    from what it knows already
+  autcar train recordings --auto --until accuracy=0.95            overnight
   autcar train --resume runs/2026-11-20_10-00-00_mine             after a crash or Ctrl-C
 
 what comes out: the bundle (int8 and float32 files, manifest.json, card.md), and under
@@ -41,6 +45,7 @@ By default only the test part is used, split as when training with the same --sp
 --seed and data; --split all uses every frame, for data that training never saw.
 """
 
+_GOAL = "accuracy=0.9"
 _SPLITS = ("auto", "blocks", "last", "session", "source", "folders")
 
 
@@ -75,6 +80,13 @@ def _add_train(verbs: Any) -> None:
     add("--batch-size", type=positive, default=64, help="frames a step (64)")
     add("--augment", default="default", help="none, default or strong (default)")
     add(
+        "--augment-factor",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="show each image N times an epoch, augmented anew (1)",
+    )
+    add(
         "--balance", choices=("upsample", "weights", "none"), default="upsample", help="(upsample)"
     )
     add(
@@ -107,6 +119,7 @@ def _add_train(verbs: Any) -> None:
     add("--from", dest="start", type=Path, metavar="RUN", help="begin with a run's weights")
     add("--gpu", metavar="N", help="train on this one; none for the CPU (what there is)")
     _add_schedule(parser.add_argument_group("how it learns"))
+    _add_auto(parser.add_argument_group("unattended"))
     parser.set_defaults(run=_train)
 
 
@@ -116,7 +129,7 @@ def _add_schedule(group: Any) -> None:
     add("--min-epochs", type=positive, help="never end before so many (3)")
     add("--patience", type=positive, help="stop after so many epochs no better than the best (5)")
     add("--until", metavar="LEVEL", help="stop when validation reaches this, as accuracy=0.9")
-    add("--learning-rate", type=float, help="the highest (0.002)")
+    add("--learning-rate", "--lr", type=float, help="the highest (0.002)")
     add(
         "--schedule",
         dest="shape",
@@ -128,6 +141,18 @@ def _add_schedule(group: Any) -> None:
     add("--l2", type=float, help="penalty on the squares of all kernels (0)")
     add("--label-smoothing", type=float, default=0.1, help="share of doubt in the labels (0.1)")
     add("--focal", type=float, default=0.0, help="exponent that plays down what is right (0)")
+
+
+def _add_auto(group: Any) -> None:
+    add = group.add_argument
+    add("--auto", action="store_true", help="restart where it stalls, until --until is reached")
+    add("--no-restart", action="store_true", help="one attempt, begun again only where it dies")
+    add("--restarts", type=positive, default=12, help="attempts after the first (12)")
+    add("--hang-minutes", type=float, default=15.0, help="silence that ends an attempt (15)")
+    add("--class-batch", type=int, default=0, metavar="N", help="learn N classes, then N more")
+    add("--class-offset", type=int, default=0, metavar="N", help="begin with N classes more (0)")
+    add("--log-file", type=Path, help="what is said, here too")
+    add("--run-inference", nargs="+", metavar="DATA", help="then evaluate on this, with a report")
 
 
 def _add_eval(verbs: Any) -> None:
@@ -165,6 +190,11 @@ def _train(arguments: argparse.Namespace) -> int:
     from trainer.quiet import import_tensorflow
     from trainer.run_folder import RunFolder
 
+    if arguments.auto:
+        return _train_unattended(arguments)
+    for option in ("no_restart", "class_batch", "class_offset", "log_file", "run_inference"):
+        if getattr(arguments, option):
+            raise ConfigError(f"--{option.replace('_', '-')} belongs to --auto; say that, too")
     import_tensorflow()
     use_gpu(arguments.gpu)
     run = RunFolder.open(arguments.resume) if arguments.resume else None
@@ -185,6 +215,47 @@ def _train(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _train_unattended(arguments: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from trainer.auto import Plan, train_unattended
+    from trainer.pipeline import check_output, read_dataset
+
+    settings = _settings(arguments)
+    schedule = settings.schedule
+    settings = replace(settings, schedule=replace(schedule, until=schedule.until or _GOAL))
+    check_output(settings.output)
+    dataset = read_dataset(settings)
+    plan = Plan(
+        settings,
+        arguments.run_dir / f"auto_{settings.output.name}",
+        restarts=0 if arguments.no_restart else arguments.restarts,
+        hang_s=60 * arguments.hang_minutes,
+        class_batch=arguments.class_batch,
+        class_offset=arguments.class_offset,
+        options=("--gpu", arguments.gpu) if arguments.gpu else (),
+    )
+    with contextlib.ExitStack() as stack:
+        log = None
+        if arguments.log_file:
+            arguments.log_file.parent.mkdir(parents=True, exist_ok=True)
+            log = stack.enter_context(open(arguments.log_file, "a", encoding="utf-8"))
+
+        def say(line: str) -> None:
+            print(line, flush=True)
+            if log:
+                print(line, file=log, flush=True)
+
+        state = train_unattended(plan, dataset, say)
+    if state.done != "reached":
+        return 1
+    if arguments.run_inference:
+        words = ["eval", str(settings.output), *arguments.run_inference, "--split", "all"]
+        report = ["--report", str(plan.folder / "report")]
+        return subprocess.call([sys.executable, "-m", "autcar", *words, *report])
+    return 0
+
+
 def _settings(arguments: argparse.Namespace) -> Settings:
     """What was asked on the command line."""
     from trainer.schedule import Schedule
@@ -202,6 +273,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         schedule=Schedule(**{key: value for key, value in asked.items() if value is not None}),
         batch_size=arguments.batch_size,
         augment=arguments.augment,
+        augment_factor=arguments.augment_factor,
         balance=arguments.balance,
         label_smoothing=arguments.label_smoothing,
         focal=arguments.focal,

@@ -75,6 +75,19 @@ class Dataset:
             parts=None if self.parts is None else self.parts[indices],
         )
 
+    def first_classes(self, count: int) -> Dataset:
+        """The samples of the first ``count`` classes, which are all there are then.
+
+        Raises :class:`DataError` where there are not so many, or the classes have heads.
+        """
+        if not 2 <= count <= len(self.classes) or self.heads or self.masks:
+            raise DataError(
+                f"{count} of {len(self.classes)} classes cannot be trained by themselves; give "
+                f"2 to {len(self.classes)}, of classes without heads or masks"
+            )
+        chosen = self.subset(np.flatnonzero(self.labels < count))
+        return replace(chosen, classes=self.classes[:count])
+
     def counts(self) -> dict[str, int]:
         """Samples by label, in class order, zero included."""
         names = self.label_names

@@ -145,6 +145,7 @@ def learn(
         rows = balance_indices(dataset.labels, rows, settings.seed)
         for line in describe_balance(dataset.labels, split.train, rows, dataset.label_names):
             progress.say(line)
+    rows = np.tile(rows, settings.augment_factor)
     outputs = dataset.labels
     if dataset.masks is None:
         outputs = _positions(network.classes, dataset.classes)[dataset.labels]

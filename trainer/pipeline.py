@@ -90,9 +90,7 @@ def train_bundle(
     progress = progress or Progress()
     check_output(settings.output)
     check_kinds(settings.variants)
-    dataset = load_dataset(
-        settings.data, include_deleted=settings.include_deleted, heads=settings.heads
-    )
+    dataset = read_dataset(settings)
     split = make_split(
         dataset,
         settings.split,
@@ -102,6 +100,16 @@ def train_bundle(
         seed=settings.seed,
     )
     return train_on(dataset, split, settings, progress, resume=resume, workers=workers)
+
+
+def read_dataset(settings: Settings) -> Dataset:
+    """The samples that ``settings`` name. Raises as :func:`load_dataset` does."""
+    dataset = load_dataset(
+        settings.data, include_deleted=settings.include_deleted, heads=settings.heads
+    )
+    if 0 < settings.first_classes < len(dataset.classes):
+        return dataset.first_classes(settings.first_classes)
+    return dataset
 
 
 def check_output(folder: Path) -> None:

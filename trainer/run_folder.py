@@ -29,7 +29,14 @@ class RunFolder:
         if settings.runs is None:
             return None
         started = datetime.now(UTC).strftime("%Y-%m-%d_%H-%M-%S")
-        path = new_folder(settings.runs, f"{started}_{settings.output.name}")
+        return cls.begin(
+            new_folder(settings.runs, f"{started}_{settings.output.name}"), settings, digest
+        )
+
+    @classmethod
+    def begin(cls, path: Path, settings: Settings, digest: str) -> RunFolder:
+        """Make ``path`` the folder of a run that ``autcar train --resume`` can take up."""
+        path.mkdir(parents=True, exist_ok=True)
         asked = {"settings": settings.as_dict(), "digest": digest}
         write_atomic(path / ASKED, json.dumps(asked, indent=2, ensure_ascii=False) + "\n")
         return cls(path, settings, digest)

@@ -23,7 +23,9 @@ class Settings:
     :func:`trainer.dataset.load_dataset`. ``start`` is the folder of a run whose weights to
     begin with. ``label_smoothing`` and ``focal`` are those of
     :class:`trainer.objectives.Classes`; ``balance="weights"`` weighs rare classes more in
-    place of showing them more often. ``tensorboard`` writes event files into the run's folder.
+    place of showing them more often. ``augment_factor`` is how often an image is shown
+    in an epoch, each time augmented anew. Only the ``first_classes`` are learnt, where
+    that is not 0. ``tensorboard`` writes event files into the run's folder.
     ``variants`` are the kinds of :data:`trainer.quantize.KINDS` to make; ``force`` ships
     even those that do not answer as the trained model does.
     ``keep_earlier``: a bundle that is there already gets another name, and stays.
@@ -36,6 +38,8 @@ class Settings:
     height: int = 168
     schedule: Schedule = field(default_factory=Schedule)
     batch_size: int = 64
+    augment_factor: int = 1
+    first_classes: int = 0
     augment: str = "default"
     balance: Literal["upsample", "weights", "none"] = "upsample"
     label_smoothing: float = 0.1
