@@ -36,6 +36,7 @@ NETWORKS = {
     "autcar": "the network of AutCar's tutorial, stated as height × width × 3",
     "pilotnet": "NVIDIA's five convolutions, with batch normalisation",
     "star": "three convolutions with max-pooling and batch normalisation, He, L2",
+    "attention": "12-head attention over a grid of places, for classes that differ in small parts",
     "factored": "the compact one with heads for turn, strength and direction",
 }
 """The built-in networks and what each is, in one line."""

@@ -3,7 +3,7 @@
 A convolutional stem sees strokes, then two transformer blocks (normalisation before
 12-head attention and before a two-layer perceptron, each with a residual connection,
 as in Xiong et al., *On Layer Normalization in the Transformer Architecture*, 2020) let
-every place look at every other. 560 k parameters at 64×64.
+every place look at every other. 233 k parameters for 64 classes at 64×64.
 """
 
 from __future__ import annotations
