@@ -153,7 +153,7 @@ class Trainer:
         cache = ImageCache(dataset, height=interpreter.shape[1], width=interpreter.shape[2])
         batches = Batches(cache, dataset.labels, rows, shuffle=False)
         scores, truth = predict_frames(interpreter, batches)
-        evaluation = evaluate(truth, scores.argmax(1))
+        evaluation = evaluate(truth, scores)
         picture = path.with_name(f"{path.stem}_confusion.png")
         title = f"{path.name}: {evaluation.frames:,} frames"
         plot_confusion(evaluation.confusion, LABELS, picture, title)

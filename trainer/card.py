@@ -20,7 +20,7 @@ def write_card(name: str, facts: Mapping[str, Any], data: Mapping[str, Any]) -> 
         _split_text(data, parts),
         *([_bullets(data["notes"])] if data["notes"] else []),
         "## How good it is",
-        f"On {test['frames']:,} test frames, by the int8 file:",
+        f"On {test['frames']:,} test frames, by the {next(iter(facts['parity']))} file:",
         _figures(test),
         _classes(test, data),
         "## Does each file drive as the trained model did?",
@@ -62,9 +62,12 @@ def _split_text(data: Mapping[str, Any], parts: Mapping[str, int]) -> str:
 
 def _figures(test: Mapping[str, Any]) -> str:
     rows = [
-        ("accuracy, 12 classes", test["accuracy"]),
+        (f"accuracy, {len(test['per_class'])} classes", test["accuracy"]),
         (f"… of always `{test['baseline_label']}`", test["baseline_accuracy"]),
         ("balanced accuracy (mean recall)", test["balanced_accuracy"]),
+        *((f"truth among the likeliest {k}", x) for k, x in enumerate(test["top"][1:], 2)),
+        *((f"part: {name}", share) for name, share in test["heads"].items()),
+        ("expected calibration error", test["calibration"]["error"]),
     ]
     if steering := test["steering"]:
         rows += [

@@ -1,7 +1,7 @@
 """How good a classifier's answers are. NumPy only: the same figures anywhere.
 
-Truth and predictions are classes, integers 0…11 of :data:`autcar.commands.LABELS`;
-scores are N×12 probabilities.
+Truth and predictions are classes, integers that index labels, by default those of
+:data:`autcar.commands.LABELS`; scores are N×classes probabilities.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from autcar.commands import CLASSES, LABELS
+from trainer.calibration import Calibration, calibrate
+from trainer.heads import Heads
 
 Classes = npt.NDArray[np.integer[Any]]
 Scores = npt.NDArray[np.floating[Any]]
@@ -43,24 +45,39 @@ class ClassFigures:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Predictions held against the truth.
+    """Answers held against the truth.
 
-    ``balanced_accuracy`` is the mean recall of the classes that have data;
+    ``balanced_accuracy`` is the mean recall of the classes that have data. ``top`` is
+    the share of frames whose true class is among the likeliest 1, 2 and 3.
     ``baseline_accuracy`` is what always answering the commonest class,
-    ``baseline_label``, gets. ``confusion[truth][prediction]`` counts frames.
+    ``baseline_label``, gets, and ``last_accuracy`` what repeating the label of the frame
+    before gets, where frames have one before: no car can do that, it shows how little a
+    command changes from frame to frame. ``heads`` is the accuracy of each part of a class
+    that is a tuple. ``confusion[truth][prediction]`` counts frames.
     """
 
     frames: int
     accuracy: float
     balanced_accuracy: float
+    top: tuple[float, ...]
+    calibration: Calibration
     baseline_accuracy: float
     baseline_label: str
+    last_accuracy: float | None
+    heads: dict[str, float]
     per_class: dict[str, ClassFigures]
     confusion: list[list[int]]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers for JSON."""
         return asdict(self)
+
+    def figures(self) -> dict[str, Any]:
+        """The same without the confusion matrix and the calibration's bins: for a manifest."""
+        found = self.as_dict()
+        found["calibration"] = {"error": self.calibration.error}
+        del found["confusion"]
+        return found
 
 
 @dataclass(frozen=True)
@@ -89,13 +106,22 @@ class Steering:
         return asdict(self)
 
 
-def evaluate(truth: Classes, predicted: Classes, labels: tuple[str, ...] = LABELS) -> Evaluation:
-    """Compare N predicted classes with N true ones; both index ``labels``.
+def evaluate(
+    truth: Classes,
+    scores: Scores,
+    labels: tuple[str, ...] = LABELS,
+    *,
+    before: Classes | None = None,
+    heads: Heads | None = None,
+) -> Evaluation:
+    """Hold N×classes ``scores`` against N true classes; both index ``labels``.
 
-    Raises ``ValueError`` when there is nothing to compare or the lengths differ.
+    ``before`` is the class of the frame before each, −1 where there is none. Raises
+    ``ValueError`` when there is nothing to compare or the lengths differ.
     """
-    if len(truth) != len(predicted) or not len(truth):
-        raise ValueError(f"{len(predicted)} predictions for {len(truth)} frames")
+    if len(truth) != len(scores) or not len(truth):
+        raise ValueError(f"{len(scores)} answers for {len(truth)} frames")
+    predicted = scores.argmax(1)
     confusion = confusion_matrix(truth, predicted, len(labels))
     right = np.diag(confusion)
     support = confusion.sum(1)
@@ -107,8 +133,12 @@ def evaluate(truth: Classes, predicted: Classes, labels: tuple[str, ...] = LABEL
         frames=len(truth),
         accuracy=float(right.sum() / len(truth)),
         balanced_accuracy=float(recall[support > 0].mean()),
+        top=top_shares(truth, scores),
+        calibration=calibrate(truth, scores),
         baseline_accuracy=float(support[commonest] / len(truth)),
         baseline_label=labels[commonest],
+        last_accuracy=None if before is None else _last_accuracy(truth, before),
+        heads={} if heads is None else head_shares(heads, truth, predicted),
         per_class={
             label: ClassFigures(
                 float(precision[i]), float(recall[i]), float(f1[i]), int(support[i])
@@ -117,6 +147,29 @@ def evaluate(truth: Classes, predicted: Classes, labels: tuple[str, ...] = LABEL
         },
         confusion=confusion.tolist(),
     )
+
+
+def top_shares(truth: Classes, scores: Scores, most: int = 3) -> tuple[float, ...]:
+    """The share of frames whose true class is among the k likeliest, for k from 1 to ``most``.
+
+    Of equal scores the lower class counts as the likelier, as ``argmax`` has it.
+    """
+    own = scores[np.arange(len(truth)), truth][:, None]
+    classes = np.arange(scores.shape[1])
+    ahead = (scores > own) | ((scores == own) & (classes < np.asarray(truth)[:, None]))
+    rank = np.count_nonzero(ahead, axis=1)
+    return tuple(float((rank < k).mean()) for k in range(1, min(most, scores.shape[1]) + 1))
+
+
+def head_shares(heads: Heads, a: Classes, b: Classes) -> dict[str, float]:
+    """For each head the share of frames where classes ``a`` and ``b`` have the same part."""
+    same = (heads.split(a) == heads.split(b)).mean(0)
+    return {head.name: float(share) for head, share in zip(heads.heads, same, strict=True)}
+
+
+def _last_accuracy(truth: Classes, before: Classes) -> float | None:
+    known = before >= 0
+    return float((truth[known] == before[known]).mean()) if known.any() else None
 
 
 def evaluate_steering(truth: Classes, scores: Scores) -> Steering | None:
@@ -162,15 +215,24 @@ def _share(part: npt.NDArray[Any], whole: npt.NDArray[Any]) -> npt.NDArray[np.fl
 
 def table(evaluation: Evaluation) -> str:
     """The figures of each class that has frames or was predicted, as aligned text."""
-    lines = [f"{'class':<22}{'precision':>10}{'recall':>8}{'F1':>7}{'frames':>8}"]
-    for label, row in evaluation.per_class.items():
-        if row.support or row.precision:
-            lines.append(
-                f"{label:<22}{row.precision:>10.2f}{row.recall:>8.2f}{row.f1:>7.2f}{row.support:>8,}"
-            )
-    lines.append(
+    rows = {
+        label: row for label, row in evaluation.per_class.items() if row.support or row.precision
+    }
+    wide = max(22, *(len(label) + 1 for label in rows))
+    lines = [f"{'class':<{wide}}{'precision':>10}{'recall':>8}{'F1':>7}{'frames':>8}"]
+    lines += [
+        f"{label:<{wide}}{row.precision:>10.2f}{row.recall:>8.2f}{row.f1:>7.2f}{row.support:>8,}"
+        for label, row in rows.items()
+    ]
+    likeliest = ", ".join(f"{k}: {share:.3f}" for k, share in enumerate(evaluation.top, 1))
+    last = evaluation.last_accuracy
+    lines += [
         f"accuracy {evaluation.accuracy:.3f}, balanced {evaluation.balanced_accuracy:.3f} on "
         f"{evaluation.frames:,} frames; always {evaluation.baseline_label}: "
         f"{evaluation.baseline_accuracy:.3f}"
-    )
+        + ("" if last is None else f"; the label of the frame before: {last:.3f}"),
+        f"truth among the likeliest {likeliest}; calibration error "
+        f"{evaluation.calibration.error:.3f}",
+        *(f"{name} {share:.3f}" for name, share in evaluation.heads.items()),
+    ]
     return "\n".join(lines)

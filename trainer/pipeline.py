@@ -179,7 +179,9 @@ def _train_on(
 
     examples = cache.images(_balanced_few(dataset.labels, split.train, settings.seed))
     test = Batches(cache, dataset.labels, split.test, settings.batch_size, shuffle=False)
-    proof = prove(model, settings.variants, examples, test, dataset.classes, progress)
+    proof = prove(
+        model, settings.variants, examples, test, dataset.classes, progress, network.heads
+    )
     clock.lap("proving")
 
     shown = _counts(dataset.label_names, dataset.labels[rows])

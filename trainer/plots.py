@@ -16,7 +16,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from autcar.cameras.base import Image
+from trainer.calibration import Calibration
 from trainer.history import History
+
+MANY = 20
+"""More classes than this are drawn without numbers in the confusion matrix."""
 
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#6b6b6b"
 
@@ -29,12 +33,10 @@ def save_figure(figure: Any, path: str | Path) -> Path:
     return path
 
 
-def new_figure(
-    width: float, height: float, rows: int = 1, columns: int = 1, *, squeeze: bool = True
-) -> Any:
-    """A figure of ``width`` × ``height`` inches, and its axes; one alone unless not squeezed."""
+def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **how: Any) -> Any:
+    """A figure of ``width`` × ``height`` inches, and its axes; ``how`` as ``subplots`` has it."""
     figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=squeeze)
+    axes = figure.subplots(rows, columns, **how)
     for one in np.atleast_1d(axes).flat:
         one.spines[["top", "right"]].set_visible(False)
     return figure, axes
@@ -53,16 +55,21 @@ def plot_confusion(
     counts = counts[np.ix_(seen, seen)]
     names = [labels[index] for index in seen]
     share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    size = 2.6 + 0.62 * len(seen)
+    # Many classes leave no room for numbers: then the shade alone tells.
+    many = len(seen) > MANY
+    size = 2.6 + (0.15 if many else 0.62) * len(seen)
     figure, axes = new_figure(size + 1.0, size)
-    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    axes.set_xticks(range(len(seen)), names, rotation=40, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(seen)), names)
+    # A square root darkens small shares, so that single mistakes show.
+    axes.imshow(np.sqrt(share) if many else share, cmap="Blues", vmin=0, vmax=1)
+    turn = {"rotation": 90} if many else {"rotation": 40, "rotation_mode": "anchor", "ha": "right"}
+    small = {"fontsize": 6.5} if many else {}
+    axes.set_xticks(range(len(seen)), names, **turn, **small)
+    axes.set_yticks(range(len(seen)), names, **small)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     axes.set_title(title)
     axes.spines[:].set_visible(False)
-    for row, column in zip(*np.nonzero(counts), strict=True):
+    for row, column in () if many else zip(*np.nonzero(counts), strict=True):
         axes.text(
             column,
             row,
@@ -73,9 +80,75 @@ def plot_confusion(
             color="white" if share[row, column] > 0.55 else "black",
         )
     if absent:
-        figure.supxlabel(
-            "neither here nor predicted: " + _lines(absent, 4), fontsize=8, color=GREY
-        )
+        some = absent[:12] + [f"and {len(absent) - 12} more"] * (len(absent) > 12)
+        figure.supxlabel("neither here nor predicted: " + _lines(some, 4), fontsize=8, color=GREY)
+    return save_figure(figure, path)
+
+
+def plot_mix_ups(
+    confusion: Sequence[Sequence[int]], labels: Sequence[str], path: str | Path, most: int = 20
+) -> Path:
+    """Draw the commonest mistakes as bars, "truth → prediction", with their count and share."""
+    counts = np.asarray(confusion)
+    wrong = counts - np.diag(np.diag(counts))
+    order = np.argsort(wrong, axis=None)[::-1][:most]
+    pairs = [divmod(int(at), len(labels)) for at in order if wrong.flat[at]]
+    figure, axes = new_figure(8.5, 1.0 + 0.3 * max(1, len(pairs)))
+    values = [int(wrong[pair]) for pair in pairs]
+    bars = axes.barh(range(len(pairs)), values, color=BLUE)
+    texts = [
+        f"{value:,} ({value / counts[truth].sum():.0%} of its frames)"
+        for value, (truth, _) in zip(values, pairs, strict=True)
+    ]
+    axes.bar_label(bars, texts, padding=3, fontsize=8)
+    axes.set_yticks(range(len(pairs)), [f"{labels[t]} → {labels[p]}" for t, p in pairs])
+    axes.invert_yaxis()
+    axes.margins(x=0.25)
+    axes.set_xlabel("frames")
+    axes.set_title("commonest mix-ups, truth → answer" if pairs else "no mistake")
+    return save_figure(figure, path)
+
+
+def plot_calibration(found: Calibration, path: str | Path) -> Path:
+    """Draw the reliability diagram: accuracy over confidence, and how many frames have which."""
+    figure, (upper, lower) = new_figure(
+        5.2, 5.6, 2, 1, sharex=True, gridspec_kw={"height_ratios": (3, 1)}
+    )
+    sure = [one.confidence for one in found.bins]
+    right = [one.accuracy for one in found.bins]
+    upper.plot((0, 1), (0, 1), color=GREY, linestyle=":", label="as often right as it says")
+    upper.vlines(sure, sure, right, color=ORANGE, linewidth=2, label="the gap")
+    upper.plot(sure, right, "o-", color=BLUE, label="this network")
+    upper.set_ylim(0, 1)
+    upper.set_ylabel("accuracy")
+    upper.set_title(f"expected calibration error {found.error:.3f}")
+    upper.legend(frameon=False, loc="upper left")
+    upper.grid(alpha=0.25)
+    lower.bar(sure, [one.frames for one in found.bins], 0.04, color=BLUE)
+    lower.set_xlim(0, 1)
+    lower.set_xlabel("confidence: probability of the answer")
+    lower.set_ylabel("frames")
+    return save_figure(figure, path)
+
+
+def plot_pictures(
+    pictures: Sequence[tuple[Image, str]], path: str | Path, columns: int = 4, title: str = ""
+) -> Path:
+    """Draw a contact sheet: pictures (``uint8`` RGB, of one size), each with lines of text."""
+    rows = -(-len(pictures) // columns)
+    height, width = pictures[0][0].shape[:2]
+    lines = max(text.count("\n") + 1 for _, text in pictures)
+    wide = 2.9
+    figure, axes = new_figure(
+        wide * columns, (wide * height / width + 0.19 * lines) * rows, rows, columns, squeeze=False
+    )
+    for one in axes.flat:
+        one.set_axis_off()
+    for one, (image, text) in zip(axes.flat, pictures, strict=False):
+        one.imshow(image)
+        one.set_title(text, fontsize=8.5, loc="left")
+    if title:
+        figure.suptitle(title, fontsize=11)
     return save_figure(figure, path)
 
 

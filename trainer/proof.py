@@ -19,6 +19,7 @@ from autcar.errors import ParityError
 from autcar.progress import Progress
 from trainer.batches import Batches
 from trainer.evaluation import Evaluation, Steering, evaluate, evaluate_steering
+from trainer.heads import Heads
 from trainer.layer_noise import layer_noise
 from trainer.quantize import (
     MAX_ACCURACY_LOSS,
@@ -58,7 +59,7 @@ class Proof:
         """Plain numbers for JSON, without the files."""
         steering = self.steering and self.steering.as_dict()
         return {
-            "test": {**self.evaluation.as_dict(), "steering": steering},
+            "test": {**self.evaluation.figures(), "steering": steering},
             "parity": {kind: found.as_dict() for kind, found in self.parity.items()},
             "latency_ms": self.latency_ms,
             "hurts": self.hurts,
@@ -72,24 +73,25 @@ def prove(
     test: Batches,
     labels: tuple[str, ...],
     progress: Progress,
+    heads: Heads | None = None,
 ) -> Proof:
     """Convert a Keras model to each of ``kinds`` and hold them against it on ``test``.
 
     ``examples`` are training images, ``uint8`` N×H×W×3, balanced by class, whose
-    activations set the ranges of int8.
+    activations set the ranges of int8; ``heads`` are what ``labels`` are tuples of.
     """
     progress.say(f"converting to {', '.join(kinds)}")
     files = {kind: to_tflite(model, kind, examples) for kind in kinds}
     expected, truth = predict(model, test, progress, "testing")
     scores = {kind: run_file(content, test.epoch(0)) for kind, content in files.items()}
-    found = {kind: parity(truth, expected, answers) for kind, answers in scores.items()}
+    found = {kind: parity(truth, expected, answers, heads) for kind, answers in scores.items()}
     hurts = []
     if "int8" in found and not found["int8"].holds:
         exact = files.get("float32") or to_tflite(model, "float32", examples)
         hurts = [str(row) for row in layer_noise(model, exact, files["int8"], examples)[:3]]
     proof = Proof(
         files=files,
-        evaluation=evaluate(truth, scores[kinds[0]].argmax(1), labels),
+        evaluation=evaluate(truth, scores[kinds[0]], labels, heads=heads),
         steering=evaluate_steering(truth, scores[kinds[0]]) if labels == LABELS else None,
         parity=found,
         latency_ms={kind: latency_ms(content) for kind, content in files.items()},
@@ -105,8 +107,9 @@ def prove(
 
 def describe_parity(found: Parity) -> str:
     """One line: agreement and both accuracies."""
+    parts = "".join(f", {name} {share:.1%}" for name, share in found.agreement_by_head.items())
     return (
-        f"agrees with Keras on {found.agreement:.1%} of {found.frames:,} test frames, "
+        f"agrees with Keras on {found.agreement:.1%} of {found.frames:,} test frames{parts}, "
         f"accuracy {found.accuracy:.3f} (Keras {found.keras_accuracy:.3f})"
     )
 

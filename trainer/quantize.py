@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,8 @@ import numpy.typing as npt
 
 from autcar.errors import ConfigError, DataError
 from autcar.interpreter import Interpreter
+from trainer.evaluation import head_shares
+from trainer.heads import Heads
 from trainer.quiet import quiet
 
 KINDS = {
@@ -127,6 +129,7 @@ class Parity:
     ``agreement`` is the share of frames with the same answer, ``accuracy_loss`` what
     was lost (negative: won) of ``keras_accuracy``, and ``recall_by_class`` pairs
     Keras' and the file's recall for each class number that has frames.
+    ``agreement_by_head`` is the agreement on each part of a class that is a tuple.
     """
 
     frames: int
@@ -134,6 +137,7 @@ class Parity:
     keras_accuracy: float
     accuracy: float
     recall_by_class: dict[int, tuple[float, float]]
+    agreement_by_head: dict[str, float] = field(default_factory=dict)
 
     @property
     def accuracy_loss(self) -> float:
@@ -150,7 +154,9 @@ class Parity:
         return {**asdict(self), "accuracy_loss": self.accuracy_loss, "holds": self.holds}
 
 
-def parity(truth: npt.NDArray[Any], keras_scores: Scores, file_scores: Scores) -> Parity:
+def parity(
+    truth: npt.NDArray[Any], keras_scores: Scores, file_scores: Scores, heads: Heads | None = None
+) -> Parity:
     """Hold a file's N×classes scores against the Keras model's, and both against N classes."""
     keras, file = keras_scores.argmax(1), file_scores.argmax(1)
     recall = {}
@@ -163,6 +169,7 @@ def parity(truth: npt.NDArray[Any], keras_scores: Scores, file_scores: Scores) -
         keras_accuracy=float((keras == truth).mean()),
         accuracy=float((file == truth).mean()),
         recall_by_class=recall,
+        agreement_by_head=head_shares(heads, keras, file) if heads else {},
     )
 
 

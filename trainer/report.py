@@ -15,6 +15,7 @@ from autcar.cameras.base import Image
 from autcar.commands import LABELS
 from autcar.images import write_png
 from autcar.simulator.draw import track_map
+from trainer.page import page, picture, table
 from trainer.pipeline import Result
 from trainer.plots import BLUE, GREY, new_figure, save_figure
 
@@ -68,9 +69,9 @@ def write_report(folder: Path, result: Result, drives: Sequence[Drive], seconds:
         write_png(pictures / f"track_{drive.seed}.png", track_map(drive.track, lines))
         if drive.thoughts:
             plot_thoughts(drive.thoughts, pictures / f"thoughts_{drive.seed}.png")
-    page = folder / "report.html"
-    page.write_text(_page(result, drives, seconds), encoding="utf-8")
-    return page
+    path = folder / "report.html"
+    path.write_text(_page(result, drives, seconds), encoding="utf-8")
+    return path
 
 
 def plot_thoughts(thoughts: Sequence[Thought], path: str | Path) -> Path:
@@ -93,19 +94,6 @@ def plot_thoughts(thoughts: Sequence[Thought], path: str | Path) -> Path:
 
 
 _STYLE = f"""
-:root {{ color-scheme: light dark; }}
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto;
-       padding: 0 1rem; }}
-h1 {{ margin-bottom: 0; }} h2 {{ margin-top: 2.5rem; }}
-p.lead {{ font-size: 1.15rem; }}
-img {{ max-width: 100%; height: auto; background: white; border-radius: 6px; }}
-table {{ border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }}
-th, td {{ text-align: right; padding: .3rem .6rem; border-bottom: 1px solid #8884; }}
-th:first-child, td:first-child {{ text-align: left; }}
-.scroll {{ overflow-x: auto; }}
-.tracks {{ display: grid; gap: 1rem;
-           grid-template-columns: repeat(auto-fill, minmax(17rem, 1fr)); }}
-figure {{ margin: 0; }} figcaption {{ font-size: .9rem; }}
 .key::before {{ content: ""; display: inline-block; width: 1.6em; height: .3em;
   margin-right: .4em; vertical-align: middle; background: var(--line); }}
 .pilot {{ --line: rgb{PILOT_RGB}; }} .straight {{ --line: rgb{STRAIGHT_RGB}; }}
@@ -127,7 +115,7 @@ def _page(result: Result, drives: Sequence[Drive], seconds: float) -> str:
         "<b class='key pilot'>the bundle</b> and of a car that "
         "<b class='key straight'>always goes straight</b>.</p>",
         f"<div class=tracks>{''.join(map(_track, drives))}</div>",
-        f"<div class=scroll>{_drive_table(drives)}</div>",
+        _drive_table(drives),
         "<h2>What it saw, and what it thought</h2>",
         *(_picture(f"thoughts_{drive.seed}.png", f"track {drive.seed}") for drive in drives),
         "<h2>What was recorded</h2>",
@@ -142,20 +130,13 @@ def _page(result: Result, drives: Sequence[Drive], seconds: float) -> str:
         f"car corrects itself at the next frame, which is why driving is the better test.</p>",
         _picture("confusion.png", "which command it took for which"),
         "<h2>What ships</h2>",
-        f"<div class=scroll>{_variant_table(result)}</div>",
+        _variant_table(result),
     ]
-    return (
-        "<!doctype html><html lang=en><meta charset=utf-8>"
-        "<meta name=viewport content='width=device-width, initial-scale=1'>"
-        f"<title>autcar demo</title><style>{_STYLE}</style>" + "\n".join(sections) + "</html>\n"
-    )
+    return page("autcar demo", sections, _STYLE)
 
 
 def _picture(name: str, caption: str) -> str:
-    text = html.escape(caption)
-    return (
-        f"<figure><img src='pictures/{name}' alt='{text}'><figcaption>{text}</figcaption></figure>"
-    )
+    return picture(f"pictures/{name}", caption)
 
 
 def _track(drive: Drive) -> str:
@@ -194,7 +175,7 @@ def _drive_table(drives: Sequence[Drive]) -> str:
         for drive in drives
         for name, score in (("the bundle", drive.pilot), ("always straight", drive.straight))
     ]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _variant_table(result: Result) -> str:
@@ -212,11 +193,4 @@ def _variant_table(result: Result) -> str:
                 f"{proof.keras_accuracy:.3f}",
             ]
         )
-    return _table(head, rows)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    def row(cells: Sequence[str], tag: str) -> str:
-        return "<tr>" + "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells) + "</tr>"
-
-    return "<table>" + row(head, "th") + "".join(row(cells, "td") for cells in rows) + "</table>"
+    return table(head, rows)

@@ -3,6 +3,7 @@ import pytest
 
 from autcar.commands import LABELS
 from trainer.evaluation import STEERING_OF, evaluate, evaluate_steering, table
+from trainer.heads import Heads
 
 CLASS = {label: index for index, label in enumerate(LABELS)}
 
@@ -23,7 +24,7 @@ def scores(*rows):
 def test_figures_worked_out_by_hand():
     truth = np.array([0, 0, 0, 0, 1, 1, 2])
     predicted = np.array([0, 0, 0, 1, 1, 2, 1])
-    found = evaluate(truth, predicted, ("a", "b", "c", "d"))
+    found = evaluate(truth, np.eye(4)[predicted], ("a", "b", "c", "d"))
     assert found.accuracy == pytest.approx(4 / 7)
     assert found.balanced_accuracy == pytest.approx((3 / 4 + 1 / 2 + 0) / 3)
     assert (found.baseline_label, found.baseline_accuracy) == ("a", pytest.approx(4 / 7))
@@ -33,16 +34,42 @@ def test_figures_worked_out_by_hand():
     assert found.per_class["c"].f1 == 0
     assert found.per_class["d"].support == 0
     assert found.confusion == [[3, 1, 0, 0], [0, 1, 1, 0], [0, 1, 0, 0], [0, 0, 0, 0]]
+    assert found.last_accuracy is None
+    assert "confusion" not in found.figures()
+    assert found.figures()["calibration"] == {"error": pytest.approx(3 / 7)}
+
+
+def test_the_truth_among_the_likeliest():
+    answers = np.array([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2], [0.2, 0.4, 0.4], [0.2, 0.4, 0.4]])
+    assert evaluate(np.array([0, 2, 1, 2]), answers, ("a", "b", "c")).top == (0.5, 0.75, 1.0)
+    assert evaluate(np.array([0, 1]), np.eye(2), ("a", "b")).top == (1.0, 1.0)
+
+
+def test_repeating_the_label_of_the_frame_before():
+    truth, before = np.array([0, 0, 1, 1]), np.array([-1, 0, 0, 1])
+    found = evaluate(truth, np.eye(2)[truth], ("a", "b"), before=before)
+    assert found.last_accuracy == pytest.approx(2 / 3)
+    assert "the label of the frame before: 0.667" in table(found)
+    nothing = evaluate(truth, np.eye(2)[truth], ("a", "b"), before=np.full(4, -1))
+    assert nothing.last_accuracy is None
+
+
+def test_each_part_of_a_tuple_is_scored_by_itself():
+    names = ("blue_1", "blue_2", "red_1", "red_2")
+    heads = Heads.parse(names, ("color", "number"))
+    found = evaluate(np.array([0, 1, 2, 3]), np.eye(4)[[0, 0, 2, 0]], names, heads=heads)
+    assert found.heads == {"color": 0.75, "number": 0.5}
+    assert "color 0.750" in table(found)
 
 
 def test_nothing_or_different_lengths_cannot_be_compared():
     for truth, predicted in (([], []), ([1, 2], [1])):
-        with pytest.raises(ValueError, match="predictions for"):
-            evaluate(np.array(truth, int), np.array(predicted, int))
+        with pytest.raises(ValueError, match="answers for"):
+            evaluate(np.array(truth, int), np.zeros((len(predicted), 12)))
 
 
 def test_the_table_names_what_is_there_and_the_baseline():
-    text = table(evaluate(classes("stop", "stop"), classes("stop", "move_fast_forward")))
+    text = table(evaluate(classes("stop", "stop"), scores({"stop": 1}, {"move_fast_forward": 1})))
     assert "stop" in text
     assert "left_light_forward" not in text
     assert "always stop: 1.000" in text

@@ -6,8 +6,17 @@ from autcar.images import read_image
 
 pytest.importorskip("matplotlib")
 
+from trainer.calibration import calibrate
 from trainer.history import Epoch, History
-from trainer.plots import plot_classes, plot_confusion, plot_frames, plot_history
+from trainer.plots import (
+    plot_calibration,
+    plot_classes,
+    plot_confusion,
+    plot_frames,
+    plot_history,
+    plot_mix_ups,
+    plot_pictures,
+)
 
 
 def drawn(path):
@@ -27,6 +36,37 @@ def test_confusion_leaves_out_classes_that_never_occur(tmp_path):
         for name, matrix in (("few", few), ("many", many))
     ]
     assert sizes[0][0] < sizes[1][0]
+
+
+def test_a_hundred_classes_fit_on_one_picture(tmp_path):
+    names = [f"color_{i}" for i in range(123)]
+    matrix = np.diag(np.full(123, 20))
+    matrix[0, 5] = 4
+    image = drawn(plot_confusion(matrix.tolist(), names, tmp_path / "many.png", "test"))
+    assert max(image.shape) < 2800
+
+
+def test_the_commonest_mistakes_or_none(tmp_path):
+    matrix = [[5, 3], [0, 9]]
+    drawn(plot_mix_ups(matrix, ("a", "b"), tmp_path / "some.png"))
+    drawn(plot_mix_ups([[5, 0], [0, 9]], ("a", "b"), tmp_path / "none.png"))
+
+
+def test_calibration_of_one_bin_and_of_many(tmp_path):
+    sure = np.random.default_rng(0).uniform(0.5, 1, 500)
+    for name, values in (("one", sure[:1]), ("many", sure)):
+        scores = np.stack([values, 1 - values], 1)
+        drawn(
+            plot_calibration(
+                calibrate(np.zeros(len(values), int), scores), tmp_path / f"{name}.png"
+            )
+        )
+
+
+def test_pictures_with_their_texts(tmp_path):
+    blue = np.full((48, 64, 3), (0, 0, 250), np.uint8)
+    image = drawn(plot_pictures([(blue, "a\nb")] * 5, tmp_path / "p.png", title="five"))
+    assert (image == (0, 0, 250)).all(2).mean() > 0.2
 
 
 def test_history_of_one_epoch_and_of_many(tmp_path):

@@ -21,7 +21,7 @@ def proof(**turned):
     """A proof of files that turn so many answers each."""
     return Proof(
         files=dict.fromkeys(turned, b""),
-        evaluation=evaluate(TRUTH, TRUTH, LABELS),
+        evaluation=evaluate(TRUTH, answers(0), LABELS),
         steering=None,
         parity={kind: parity(TRUTH, answers(0), answers(n)) for kind, n in turned.items()},
         latency_ms=dict.fromkeys(turned, 0.1),

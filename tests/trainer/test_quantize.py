@@ -4,6 +4,7 @@ import pytest
 from autcar.errors import ConfigError, DataError
 from autcar.interpreter import Interpreter
 from trainer import quantize
+from trainer.heads import Heads
 from trainer.layer_noise import layer_noise
 from trainer.networks import build_network
 from trainer.quantize import KINDS, check_kinds, latency_ms, parity, run_file, to_tflite
@@ -130,6 +131,14 @@ def test_parity_counts_agreement_accuracy_and_recall_by_class():
     }
     assert not found.holds
     assert parity(truth, keras_answers, keras_answers).holds
+
+
+def test_parity_of_each_part_of_a_tuple():
+    heads = Heads.parse(("blue_1", "blue_2", "red_1", "red_2"), ("color", "number"))
+    keras_answers, file_answers = np.eye(4)[[0, 1, 2, 3]], np.eye(4)[[0, 1, 3, 0]]
+    found = parity(np.arange(4), keras_answers, file_answers, heads)
+    assert found.agreement == 0.5
+    assert found.agreement_by_head == {"color": 0.75, "number": 0.5}
 
 
 def test_parity_fails_on_agreement_alone():
