@@ -260,7 +260,7 @@ def write_film(path: Path, answers: Answers, progress: Progress) -> Path:
     longest = np.bincount(groups).argmax()
     rows = np.flatnonzero(groups == longest)[:_FILM_FRAMES].tolist()
     height, width = _image(answers, rows[0]).shape[:2]
-    zoom = max(1, round(320 / width))
+    zoom = -(-320 // width)
     size = (2 * width * zoom, height * zoom + 48)
     path.unlink(missing_ok=True)
     with quiet():  # OpenCV remarks on the codec's number.

@@ -67,7 +67,8 @@ def plot_confusion(
     axes.set_yticks(range(len(seen)), names, **small)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
-    axes.set_title(title)
+    note = " (the shade is the root of the share of the row)" if many else ""
+    axes.set_title(title + note, fontsize=22 if many else None)
     axes.spines[:].set_visible(False)
     for row, column in () if many else zip(*np.nonzero(counts), strict=True):
         axes.text(
