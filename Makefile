@@ -8,13 +8,14 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench models clean
+.PHONY: help setup demo test lint docs bench models clean
 
 help:
 	@echo "make demo    a simulated car learns to drive: record, train, quantize, drive (about 5 minutes)"
 	@echo "make test    the tests (a few minutes)"
 	@echo "make lint    ruff, mypy and the import rules"
 	@echo "make bench   ours and Donkeycar in turn, with targets (20 minutes; BENCH=--quick: 2)"
+	@echo "make docs    the documentation as a site; a dead link is an error"
 	@echo "make models  make the shipped bundle in models/ anew"
 	@echo "make clean   remove .venv and what the demo made"
 
@@ -42,6 +43,13 @@ lint: $(READY)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
+$(VENV)/docs: $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
+
+docs: $(VENV)/docs
+	@$(BIN)/python scripts/build_docs.py
+
 bench: $(READY)
 	@$(BIN)/python benchmarks/run.py $(BENCH)
 
@@ -49,4 +57,4 @@ models: $(READY)
 	@$(BIN)/autcar demo --bundle models/default
 
 clean:
-	rm -rf $(VENV) demo runs
+	rm -rf $(VENV) demo runs site
