@@ -23,6 +23,7 @@ examples:
   autcar data merge recordings/lap1 recordings/lap2 --to recordings/both
   autcar data make-follow people                     simulated people and masks, to train on
   autcar data pull pi@car.local                      bring what the car recorded; it resumes
+  autcar data augment-preview recordings             what training does to the frames, as PNG
 """
 
 
@@ -87,6 +88,16 @@ def add_verbs(verbs: Any) -> None:
     make.add_argument("--seed", type=int, default=0, help="other people, other rooms (0)")
     make.add_argument("--size", default="128x96", help="width x height in pixels (128x96)")
     make.add_argument("--difficulty", type=float, default=0.5, help="0 is tidy, 1 hard (0.5)")
+
+    preview = _action(
+        actions, "augment-preview", "draw what each kind of augmentation does", _preview
+    )
+    preview.add_argument("data", help="a recording, or anything that can be trained on")
+    preview.add_argument("--output", default="augmentation.png", metavar="PNG")
+    preview.add_argument("--augment", default="default", help="as in `autcar train` (default)")
+    preview.add_argument("--columns", type=positive, default=6, help="frames (6)")
+    preview.add_argument("--seed", type=int, default=0, help="another draw (0)")
+    _deleted(preview)
 
     merge = _action(actions, "merge", "copy recordings into one new session", _merge)
     merge.add_argument("folders", nargs="+")
@@ -213,6 +224,21 @@ def _export(arguments: argparse.Namespace) -> int:
         progress=lambda done, total: progress.step("exporting", done, total),
     )
     print(f"{frames:,} frames in {arguments.to}")
+    return 0
+
+
+def _preview(arguments: argparse.Namespace) -> int:
+    from trainer.preview import augment_preview
+
+    path = augment_preview(
+        arguments.data,
+        arguments.output,
+        augment=arguments.augment,
+        columns=arguments.columns,
+        include_deleted=arguments.include_deleted,
+        seed=arguments.seed,
+    )
+    print(f"{path}: what --augment {arguments.augment} does; change it as in default,rotation=0.7")
     return 0
 
 

@@ -44,7 +44,7 @@ KINDS = (
 )
 """What can be done to an image, in the order in which it is done."""
 
-_DRAWS = 12
+_DRAWS = 24
 """Random numbers an image has for how far its kinds go, at fixed places."""
 
 
@@ -119,18 +119,19 @@ class Augmentation:
             scale = 1 + (2 * draw[3] - 1) * self.zoom_size if zoom else 1.0
             _move(image, mask, angle, scale, right, down)
         if shadow:
-            _shadow(image, draw[4], draw[5], 0.45 + 0.35 * draw[6])
+            _shadow(image, draw[4:8])
         if brightness or tint:
-            _recolor(image, draw, self.brightness_size * brightness, self.tint_levels * tint)
+            light, levels = self.brightness_size * brightness, self.tint_levels * tint
+            _recolor(image, light, levels, draw[8:13])
         if blur:
-            size = 3 if draw[4] < 0.5 else 5
+            size = 3 if draw[13] < 0.5 else 5
             cv2.blur(image, (size, size), dst=image)
         if noise:
-            _noise(image, (0.2 + 0.8 * draw[5]) * self.noise_levels, draw[6])
+            _noise(image, (0.2 + 0.8 * draw[14]) * self.noise_levels, draw[15])
         if jpeg:
-            _compress(image, self.jpeg_quality + draw[7] * (60 - self.jpeg_quality))
+            _compress(image, self.jpeg_quality + draw[16] * (60 - self.jpeg_quality))
         if cutout:
-            _cut_out(image, self.cutout_size, draw)
+            _cut_out(image, self.cutout_size, draw[17:24])
 
     def for_data(self, classes: Sequence[str], *, masked: bool, asked: bool) -> Augmentation:
         """This augmentation as it fits the data: what mirroring does to a class.
@@ -184,26 +185,25 @@ def _shift(image: Images, right: int, down: int) -> None:
     cv2.copyMakeBorder(seen.copy(), *edges, cv2.BORDER_REPLICATE, dst=image)
 
 
-def _shadow(image: Images, top: float, bottom: float, light: float) -> None:
+def _shadow(image: Images, draw: list[float]) -> None:
     """Darken what lies to one side of a slanted line, in place."""
     height, width = image.shape[:2]
-    # The first digits choose the line, the last ones the side.
-    side = width if math.modf(top * 1e6)[0] < 0.5 else 0
-    ends = [(1.4 * end - 0.2) * width for end in (top, bottom)]
+    side = width if draw[0] < 0.5 else 0
+    ends = [(1.4 * end - 0.2) * width for end in draw[1:3]]
     corners = np.array([(side, 0), (ends[0], 0), (ends[1], height), (side, height)], np.int32)
     mask = np.zeros((height, width), np.uint8)
     cv2.fillConvexPoly(mask, corners, 1)
-    cv2.copyTo(cv2.convertScaleAbs(image, alpha=light), mask, dst=image)
+    cv2.copyTo(cv2.convertScaleAbs(image, alpha=0.45 + 0.35 * draw[3]), mask, dst=image)
 
 
-def _recolor(image: Images, draw: list[float], light: float, tint: float) -> None:
+def _recolor(image: Images, light: float, tint: float, draw: list[float]) -> None:
     """Change contrast and brightness by up to ``light``, each colour by up to ``tint`` levels."""
-    gain = 1 + (2 * draw[7] - 1) * light
-    offset = 127.5 * (1 - gain) + 255 * (2 * draw[8] - 1) * light
+    gain = 1 + (2 * draw[0] - 1) * light
+    offset = 127.5 * (1 - gain) + 255 * (2 * draw[1] - 1) * light
     matrix = np.zeros((3, 4), np.float32)
     for color in range(3):
         matrix[color, color] = gain
-        matrix[color, 3] = offset + (2 * draw[9 + color] - 1) * tint
+        matrix[color, 3] = offset + (2 * draw[2 + color] - 1) * tint
     cv2.transform(image, matrix, dst=image)
 
 
@@ -227,7 +227,7 @@ def _cut_out(image: Images, size: float, draw: list[float]) -> None:
     tall = int((0.3 + 0.7 * draw[0]) * size * height) + 1
     wide = int((0.3 + 0.7 * draw[1]) * size * width) + 1
     top, left = int(draw[2] * (height - tall + 1)), int(draw[3] * (width - wide + 1))
-    color = [int(256 * share) for share in draw[9:12]]
+    color = [int(256 * share) for share in draw[4:7]]
     cv2.rectangle(image, (left, top), (left + wide - 1, top + tall - 1), color, cv2.FILLED)
 
 
