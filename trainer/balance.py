@@ -70,3 +70,11 @@ def class_weights(
     counts = np.bincount(labels, minlength=classes)
     weights = np.minimum(counts.max(initial=0) / np.maximum(counts, 1), maximum)
     return np.where(counts > 0, weights, 0).astype(np.float32)
+
+
+def describe_weights(weights: npt.NDArray[np.float32], classes: Sequence[str]) -> str:
+    """What weighing does: how much the loss of each class that is there counts."""
+    shown = ", ".join(
+        f"{name} × {weight:.3g}" for name, weight in zip(classes, weights, strict=True) if weight
+    )
+    return f"balanced by weighing the losses of classes: {shown}"

@@ -6,8 +6,9 @@ Columns, not objects: a million samples are a few arrays and one list of paths.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -95,21 +96,24 @@ class Dataset:
         return dict(zip(names, counts, strict=True))
 
     def digest(self) -> str:
-        """SHA-256 over each sample's path within its source, label and file size,
-        and over the masks' names and sizes.
-
-        It stays the same when the data is copied elsewhere. A missing file counts
-        as size −1.
-        """
+        """SHA-256 over all :meth:`lines`. It stays the same when the data is copied elsewhere."""
         digest = hashlib.sha256()
-        names = self.label_names
-        columns = zip(self.paths, self.labels.tolist(), self.groups.tolist(), strict=True)
-        for path, label, group in columns:
-            name = path.removeprefix(self.group_roots[group]).lstrip("/")
-            digest.update(f"{name}\t{names[label]}\t{_size(path)}\n".encode())
-        for mask in self.masks or ():
-            digest.update(f"{Path(mask).name}\t{_size(mask)}\n".encode())
+        for line in self.lines():
+            digest.update(line.encode())
         return digest.hexdigest()
+
+    def lines(self) -> Iterator[str]:
+        """A line for each sample: path within its source, label and file size, tabs between.
+
+        A mask's name and size follow those of its image. A missing file has size −1.
+        """
+        names = self.label_names
+        masks = self.masks or itertools.repeat(None, len(self))
+        columns = zip(self.paths, self.labels.tolist(), self.groups.tolist(), masks, strict=True)
+        for path, label, group, mask in columns:
+            name = path.removeprefix(self.group_roots[group]).lstrip("/")
+            masked = f"\t{Path(mask).name}\t{_size(mask)}" if mask else ""
+            yield f"{name}\t{names[label]}\t{_size(path)}{masked}\n"
 
 
 def _size(path: str) -> int:

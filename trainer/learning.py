@@ -14,7 +14,7 @@ from autcar.errors import DataError
 from autcar.progress import Progress
 from trainer import networks
 from trainer.augmentation import parse_augmentation
-from trainer.balance import balance_indices, class_weights, describe_balance
+from trainer.balance import balance_indices, class_weights, describe_balance, describe_weights
 from trainer.batches import Batches
 from trainer.cache import ImageCache
 from trainer.checkpoint import Checkpoint
@@ -145,6 +145,10 @@ def learn(
         rows = balance_indices(dataset.labels, rows, settings.seed)
         for line in describe_balance(dataset.labels, split.train, rows, dataset.label_names):
             progress.say(line)
+    if settings.balance == "weights":
+        names = dataset.label_names
+        found = class_weights(dataset.labels[rows], classes=len(names))
+        progress.say(describe_weights(found, names))
     rows = np.tile(rows, settings.augment_factor)
     outputs = dataset.labels
     if dataset.masks is None:

@@ -37,6 +37,7 @@ from trainer.plots import plot_classes, plot_confusion, plot_frames, plot_histor
 from trainer.proof import prove, refuse_unproven
 from trainer.quantize import Parity, check_kinds
 from trainer.run_folder import RunFolder
+from trainer.sample_list import write_sample_list
 from trainer.settings import Settings
 from trainer.split import Split, make_split
 from trainer.tensorboard import EventLog
@@ -162,6 +163,8 @@ def _train_on(
     clock = _StopWatch()
     frames = read_frames(dataset, split, settings, progress)
     split, cache = frames.split, frames.cache
+    if run is not None:
+        write_sample_list(run.path, dataset, split)
     clock.lap("reading")
     learned = learn(
         frames,

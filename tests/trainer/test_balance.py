@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from trainer.balance import balance_indices, class_weights, describe_balance
+from trainer.balance import balance_indices, class_weights, describe_balance, describe_weights
 
 LABELS = np.array([6] * 100 + [1] * 40 + [11] * 3, np.int16)
 
@@ -45,3 +45,9 @@ def test_weights_are_the_alternative():
     assert weights.dtype == np.float32
     assert weights[[0, 1, 6, 11]] == pytest.approx([0, 2.5, 1, 10])
     assert class_weights(LABELS, maximum=100)[11] == pytest.approx(100 / 3)
+
+
+def test_weights_are_told_for_the_classes_there_are():
+    weights = class_weights(np.array([0, 0, 0, 0, 2], np.int16), classes=3)
+    told = describe_weights(weights, ("a", "b", "c"))
+    assert told == "balanced by weighing the losses of classes: a × 1, c × 4"
