@@ -56,8 +56,8 @@ def test_one_command_makes_a_bundle_that_answers_and_a_run_that_explains(
     names = {path.name for path in run.iterdir()}
     assert names == {
         "classes.png", "confusion.png", "frames.png", "history.png",
-        "checkpoint.npz", "model.keras", "run.json", "samples.tsv.gz", "summary.json", "tensorboard",
-        "train.log",
+        "checkpoint.npz", "model.keras", "run.json", "samples.tsv.gz", "summary.json",
+        "tensorboard", "train.log",
     }  # fmt: skip
     summary = json.loads((run / "summary.json").read_text())
     assert summary["data"]["digest"] == bundle.manifest.data["digest"]
