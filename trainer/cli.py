@@ -31,7 +31,8 @@ what comes out: the bundle (int8 and float32 files, manifest.json, card.md), and
 --run-dir a folder with summary.json, train.log and pictures. Ctrl-C keeps the best so far.
 
 A file that agrees with the trained model on less than 98 % of the test frames, or is right
-in over 1 point less of them, is not shipped: exit code 1, and what to try. --force ships it.
+in over 1 point less of them, is not shipped: exit code 1, and what to try. --resume RUN with
+--force or other --variants ships it without training anew.
 Each epoch is saved there: --resume ends as if training had never been cut short.
 A bundle that was there before stays, as models/mine_1 and so on.
 """
@@ -111,7 +112,7 @@ def _add_train(verbs: Any) -> None:
     add("--seed", type=int, default=0, help="the same gives the same model (0)")
     add(
         "--variants",
-        default="int8,float32",
+        type=_names,
         metavar="LIST",
         help="of int8, float32, float16, dynamic (int8,float32); the car takes the fastest",
     )
@@ -205,7 +206,7 @@ def _train(arguments: argparse.Namespace) -> int:
     import_tensorflow()
     use_gpu(arguments.gpu)
     run = RunFolder.open(arguments.resume) if arguments.resume else None
-    settings = run.settings if run else _settings(arguments)
+    settings = _shipping(run.settings, arguments) if run else _settings(arguments)
     if run and arguments.data:
         raise ConfigError(f"--resume {run.path} reads what it began with; give no DATA beside it")
     result = train_bundle(settings, terminal_progress(), resume=run)
@@ -220,6 +221,14 @@ def _train(arguments: argparse.Namespace) -> int:
     else:
         print(f"next: autcar drive --bundle {result.bundle.folder}")
     return 0
+
+
+def _shipping(settings: Settings, arguments: argparse.Namespace) -> Settings:
+    """What a run was begun with, but for what is to be shipped of it."""
+    from dataclasses import replace
+
+    variants = arguments.variants or settings.variants
+    return replace(settings, variants=variants, force=arguments.force or settings.force)
 
 
 def _train_unattended(arguments: argparse.Namespace) -> int:
@@ -265,6 +274,7 @@ def _train_unattended(arguments: argparse.Namespace) -> int:
 
 def _settings(arguments: argparse.Namespace) -> Settings:
     """What was asked on the command line."""
+    from trainer.quantize import SHIPPED
     from trainer.schedule import Schedule
     from trainer.settings import Settings
 
@@ -292,7 +302,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         heads=arguments.heads,
         seed=arguments.seed,
         runs=arguments.run_dir,
-        variants=tuple(arguments.variants.split(",")),
+        variants=arguments.variants or SHIPPED,
         force=arguments.force,
         tensorboard=arguments.tensorboard,
         keep_earlier=True,

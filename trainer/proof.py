@@ -115,7 +115,10 @@ def describe_parity(found: Parity) -> str:
 
 
 def refuse_unproven(proof: Proof, labels: Sequence[str], run: Path | None) -> None:
-    """Raise :class:`ParityError`, saying what to try, where a file of ``proof`` falls short."""
+    """Raise :class:`ParityError`, saying what to try, where a file of ``proof`` falls short.
+
+    ``run`` is the folder of the training, from which other files can be shipped.
+    """
     if not proof.failed:
         return
     failed = " and ".join(proof.failed)
@@ -128,13 +131,13 @@ def refuse_unproven(proof: Proof, labels: Sequence[str], run: Path | None) -> No
         lines.append(f"  {kind} {describe_parity(proof.parity[kind])}")
         lines += [f"  {text}" for text in _worst_classes(proof.parity[kind], labels)]
     lines += [f"  layer that hurts: {text}" for text in proof.hurts]
-    lines.append(f"  try: {advice(proof)}")
+    lines.append(f"  try: {_advice(proof)}")
     if run is not None:
-        lines.append(f"  the trained model, its figures and pictures are in {run}")
+        lines.append(f"  without training anew: autcar train --resume {run} --force")
     raise ParityError("\n".join(lines))
 
 
-def advice(proof: Proof) -> str:
+def _advice(proof: Proof) -> str:
     """What to do about files that fall short."""
     ways = ["train for more epochs or on more data (answers near a tie are what int8 turns)"]
     good = [kind for kind in proof.files if kind not in proof.failed] or ["float32"]

@@ -44,7 +44,7 @@ def test_a_file_that_does_not_is_refused_with_what_to_try(tmp_path):
         "layer that hurts: conv2d_2",
         "--variants float32",
         "--force",
-        str(tmp_path),
+        f"autcar train --resume {tmp_path} --force",
     ):
         assert words in said
     assert "go: recall" not in said

@@ -102,7 +102,10 @@ def test_what_does_not_drive_as_it_was_trained_is_not_shipped_unless_forced(
     (run,) = (tmp_path / "runs").iterdir()
     assert (run / "model.keras").is_file()
     assert json.loads((run / "summary.json").read_text())["metrics"]["forced"] == []
-    assert train(recordings, tmp_path, "--epochs", 1, "--variants", "float16", "--force") == 0
+    # What was trained is not trained again.
+    before = (run / "checkpoint.npz").read_bytes()
+    assert autcar("train", "--resume", run, "--variants", "float16", "--force") == 0
+    assert (run / "checkpoint.npz").read_bytes() == before
     manifest = load_bundle(tmp_path / "mine").manifest
     assert [variant.quantization for variant in manifest.variants] == ["float16"]
     assert manifest.metrics["forced"] == ["float16"]
