@@ -78,6 +78,11 @@ class Bundle:
     folder: Path
     manifest: Manifest
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the manifest, which holds those of all files."""
+        return _sha256((self.folder / MANIFEST).read_bytes())
+
     def variant(self, name: str) -> Variant:
         """The variant called ``name``. Raises :class:`BundleError` with the names there are."""
         for variant in self.manifest.variants:

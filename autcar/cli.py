@@ -70,6 +70,7 @@ _MODULES = (
     "autcar.appliance.update",
     "autcar.appliance.service",
     "autcar.appliance.car_side",
+    "edge.bench",
     "autcar.tools",
 )
 """Where verbs are declared, in the order of ``autcar --help``."""

@@ -264,19 +264,29 @@ def _open_pilot(arguments: argparse.Namespace, config: Config, rig: Rig) -> tupl
 
 
 def open_bundle(folder: str | Path, variant: str | None, config: Config) -> tuple[Pilot, str]:
-    """A bundle's pilot and its name for people; :class:`BundleError` unless it fits the car."""
+    """A bundle's pilot and its name for people; :class:`BundleError` unless it fits the car.
+
+    Without ``variant``, the one that ``autcar bench --choose`` found fastest here.
+    """
+    from autcar.choice import recall
+    from autcar.interpreter import find_runtime
+
     bundle = load_bundle(folder)
     bundle.check_fits(config.camera.width, config.camera.height)
+    threads = 1
+    if variant is None and (choice := recall(bundle, find_runtime()[0])):
+        variant, threads = choice.variant, choice.threads
+    on = f", {threads} threads" if threads > 1 else ""
     if bundle.manifest.task == "follow":
         from edge.follow_pilot import BundleEyes, FollowPilot
 
-        eyes = BundleEyes(bundle, variant)
-        name = f"{bundle.manifest.name} ({eyes.variant.name}, {eyes.runtime})"
+        eyes = BundleEyes(bundle, variant, threads)
+        name = f"{bundle.manifest.name} ({eyes.variant.name}, {eyes.runtime}{on})"
         return FollowPilot(eyes, eyes.labels, config.follow), name
     from edge.pilots import BundlePilot
 
-    pilot = BundlePilot(bundle, variant)
-    return pilot, f"{bundle.manifest.name} ({pilot.variant.name}, {pilot.runtime})"
+    pilot = BundlePilot(bundle, variant, threads)
+    return pilot, f"{bundle.manifest.name} ({pilot.variant.name}, {pilot.runtime}{on})"
 
 
 def _expert(world: MovingCar, config: Config) -> tuple[Pilot, str]:

@@ -7,7 +7,6 @@ trial is a link in the runtime folder: a power cut forgets it, and the old model
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -260,8 +259,7 @@ class Shelf:
 def shelf_name(bundle: Bundle) -> str:
     """A bundle's name on the shelf: its own and the start of its manifest's digest."""
     plain = re.sub(r"[^A-Za-z0-9_]+", "-", bundle.manifest.name).strip("-") or "model"
-    digest = hashlib.sha256((bundle.folder / MANIFEST).read_bytes()).hexdigest()
-    return f"{plain[:40]}-{digest[:8]}"
+    return f"{plain[:40]}-{bundle.digest[:8]}"
 
 
 def check_runs(bundle: Bundle, config: Config) -> dict[str, float]:

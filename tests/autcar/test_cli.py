@@ -111,13 +111,6 @@ def test_doctor_speaks_json(capsys):
     assert code == any(row["state"] == "failure" for row in findings)
 
 
-def test_bench_times_each_variant(capsys):
-    assert cli.main(["bench", "--runs", "5", "--json"]) == 0
-    facts = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert {row["variant"] for row in facts["variants"]} == {"int8", "float32"}
-    assert all(row["median_ms"] > 0 for row in facts["variants"])
-
-
 @pytest.mark.parametrize("what", ["map", "frames"])
 def test_sim_draws(tmp_path, what, capsys):
     path = tmp_path / "picture.png"
