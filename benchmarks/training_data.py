@@ -286,20 +286,25 @@ def balance(folder: Path) -> tuple[dict[str, Any], list[tuple[str, bool]]]:
 
     sessions = make_set(folder / "set", 20_000, 224, 168)
     recordings = sorted(sessions.iterdir())
-    started = time.perf_counter()
+    started = time.perf_counter(), time.process_time()
     copies = balance_by_copying(recordings, folder / "theirs")
-    between = time.perf_counter()
+    between = time.perf_counter(), time.process_time()
     create_balanced_folder(recordings, folder / "ours")
-    theirs_s, ours_s = between - started, time.perf_counter() - between
+    ended = time.perf_counter(), time.process_time()
+    theirs_s, theirs_cpu = (b - a for a, b in zip(started, between, strict=True))
+    ours_s, ours_cpu = (b - a for a, b in zip(between, ended, strict=True))
     speedup = theirs_s / ours_s
     theirs_mb = used_mb(folder / "theirs")
     images, nearest_s = inspect(folder / "ours", sessions)
-    print(f"{'20,000 frames':<22}{'s':>8}{'images':>10}{'MB added':>10}")
-    print(f"{'autcar, by links':<22}{ours_s:>8.2f}{images:>10,}{0:>10,.0f}")
-    print(f"{'AutCar, by copies':<22}{theirs_s:>8.2f}{copies:>10,}{theirs_mb:>10,.0f}\n")
+    print(f"{'20,000 frames':<20}{'s':>8}{'CPU s':>8}{'images':>10}{'MB added':>10}")
+    print(f"{'autcar, by links':<20}{ours_s:>8.2f}{ours_cpu:>8.2f}{images:>10,}{0:>10,.0f}")
+    print(f"{'AutCar, by copies':<20}{theirs_s:>8.2f}{theirs_cpu:>8.2f}{copies:>10,}", end="")
+    print(f"{theirs_mb:>10,.0f}\n")
     found = {
         "ours_s": ours_s,
         "theirs_s": theirs_s,
+        "ours_cpu_s": ours_cpu,
+        "theirs_cpu_s": theirs_cpu,
         "speedup": speedup,
         "theirs_mb": theirs_mb,
         "nearest_s": nearest_s,

@@ -74,10 +74,12 @@ def create_balanced_folder(
     aside.mkdir(parents=True)
     try:
         names = _place_images(dataset, np.union1d(split.train, split.test), aside)
+        place = str(output)
         for name, rows in ((TRAIN_MAP, train), (TEST_MAP, split.test)):
+            labels = dataset.labels[rows].tolist()
             lines = [
-                f"{output / names[row]}\t{dataset.classes[dataset.labels[row]]}\n"
-                for row in rows.tolist()
+                f"{place}/{names[row]}\t{dataset.classes[label]}\n"
+                for row, label in zip(rows.tolist(), labels, strict=True)
             ]
             (aside / name).write_text("".join(lines), encoding="utf-8")
         _write_frames(dataset, names, aside / FRAMES)
@@ -155,13 +157,14 @@ def _check_output(output: Path, inputs: Sequence[str | Path]) -> None:
 
 def _place_images(dataset: Dataset, rows: Indices, folder: Path) -> dict[int, str]:
     """Put the images ``rows`` into ``folder`` as AutCar names them. Returns the names by row."""
-    names = {row: f"image_{row}{Path(dataset.paths[row]).suffix}" for row in rows.tolist()}
+    names = {row: f"image_{row}.{dataset.paths[row].rpartition('.')[2]}" for row in rows.tolist()}
+    places = _Places()
     ways: list[Callable[[str, Path], object]] = [os.link, os.symlink, shutil.copyfile]
     for row, name in names.items():
-        source = os.path.realpath(dataset.paths[row])
+        source, target = places.real(dataset.paths[row]), f"{folder}/{name}"
         while True:
             try:
-                ways[0](source, folder / name)
+                ways[0](source, target)
                 break
             except OSError:
                 # This file system cannot: no image after this one can either.
@@ -171,12 +174,31 @@ def _place_images(dataset: Dataset, rows: Indices, folder: Path) -> dict[int, st
     return names
 
 
+class _Places:
+    """Answers where a file really lies, with one look at each folder."""
+
+    def __init__(self) -> None:
+        self._folders: dict[str, tuple[str, set[str]]] = {}
+
+    def real(self, path: str) -> str:
+        folder, _, name = path.rpartition("/")
+        if folder not in self._folders:
+            with os.scandir(folder) as entries:
+                links = {entry.name for entry in entries if entry.is_symlink()}
+            self._folders[folder] = os.path.realpath(folder), links
+        place, links = self._folders[folder]
+        return os.path.realpath(path) if name in links else f"{place}/{name}"
+
+
 def _write_frames(dataset: Dataset, names: dict[int, str], path: Path) -> None:
-    groups = [f"{number}:{name}" for number, name in enumerate(dataset.group_names)]
+    runs = [
+        f"{number}:{name}".replace(";", "_") for number, name in enumerate(dataset.group_names)
+    ]
+    groups, times = dataset.groups.tolist(), dataset.times_ns.tolist()
     with open(path, "w", encoding="utf-8") as file:
-        for row, name in names.items():
-            run = groups[dataset.groups[row]].replace(";", "_")
-            file.write(f"{name};{run};{dataset.times_ns[row]}\n")
+        file.writelines(
+            f"{name};{runs[groups[row]]};{times[row]}\n" for row, name in names.items()
+        )
 
 
 def _swap(new: Path, output: Path) -> None:
