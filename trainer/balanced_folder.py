@@ -159,7 +159,7 @@ def _place_images(dataset: Dataset, rows: Indices, folder: Path) -> dict[int, st
     """Put the images ``rows`` into ``folder`` as AutCar names them. Returns the names by row."""
     names = {row: f"image_{row}.{dataset.paths[row].rpartition('.')[2]}" for row in rows.tolist()}
     places = _Places()
-    ways: list[Callable[[str, Path], object]] = [os.link, os.symlink, shutil.copyfile]
+    ways: list[Callable[[str, str], object]] = [os.link, os.symlink, shutil.copyfile]
     for row, name in names.items():
         source, target = places.real(dataset.paths[row]), f"{folder}/{name}"
         while True:
