@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import zipfile
@@ -31,53 +32,66 @@ class Saved:
     state: Arrays
     best: Arrays
 
+    def to_bytes(self) -> bytes:
+        """A plain ``.npz``, nothing pickled."""
+        text = json.dumps(self.history.as_dict()).encode()
+        arrays = {"history": np.frombuffer(text, np.uint8)}
+        arrays |= {f"state_{i:04}": array for i, array in enumerate(self.state)}
+        arrays |= {f"best_{i:04}": array for i, array in enumerate(self.best)}
+        content = io.BytesIO()
+        np.savez(content, **arrays)  # type: ignore[arg-type]
+        return content.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Saved:
+        """What :meth:`to_bytes` gave. Raises ``ValueError`` or ``KeyError`` for anything else."""
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as file:
+                history = History.from_dict(json.loads(file["history"].tobytes()))
+                return cls(history, _numbered(file, "state"), _numbered(file, "best"))
+        except (EOFError, zipfile.BadZipFile) as error:
+            raise ValueError(error) from error
+
+
+def _numbered(file: Any, name: str) -> Arrays:
+    return [file[key] for key in sorted(file.files) if key.startswith(f"{name}_")]
+
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint's file: a plain ``.npz``, nothing pickled."""
+    """The file of a :class:`Saved`."""
 
     path: Path
 
     def save(self, saved: Saved) -> None:
         """Replace the file. Raises :class:`TrainingError` when it cannot be written."""
-        text = json.dumps(saved.history.as_dict()).encode()
-        arrays = {"history": np.frombuffer(text, np.uint8)}
-        arrays |= {f"state_{i:04}": array for i, array in enumerate(saved.state)}
-        arrays |= {f"best_{i:04}": array for i, array in enumerate(saved.best)}
+        content = saved.to_bytes()
         temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         try:
             with open(temporary, "wb") as file:
-                np.savez(file, **arrays)  # type: ignore[arg-type]
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(self.path)
         except OSError as error:
-            last = len(saved.history.epochs)
-            size = sum(array.nbytes for array in arrays.values())
             raise TrainingError(
-                f"epoch {last} cannot be kept: {self.path} needs {size / 1e6:,.1f} MB "
-                f"({error.strerror}); free some space, then go on with "
-                f"`autcar train --resume {self.path.parent}`"
+                f"epoch {len(saved.history.epochs)} cannot be kept: {self.path} needs "
+                f"{len(content) / 1e6:,.1f} MB ({error.strerror}); free some space, then go on "
+                f"with `autcar train --resume {self.path.parent}`"
             ) from error
         finally:
             temporary.unlink(missing_ok=True)
 
     def load(self) -> Saved | None:
         """What was saved last, or None. Raises :class:`DataError` for a damaged file."""
-        if not self.path.exists():
-            return None
         try:
-            with np.load(self.path, allow_pickle=False) as file:
-                history = History.from_dict(json.loads(file["history"].tobytes()))
-                return Saved(history, *(_numbered(file, name) for name in ("state", "best")))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            return Saved.from_bytes(self.path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError) as error:
             raise DataError(
                 f"{self.path} is damaged ({error}); remove it to train this run from its beginning"
             ) from error
-
-
-def _numbered(file: Any, name: str) -> Arrays:
-    return [file[key] for key in sorted(file.files) if key.startswith(f"{name}_")]
 
 
 def same_shapes(found: Sequence[npt.NDArray[Any]], wanted: Sequence[Any]) -> bool:

@@ -7,7 +7,7 @@ import contextlib
 import json
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from autcar.errors import ConfigError
 
 if TYPE_CHECKING:
     from trainer.settings import Settings
+    from trainer.workers import Workers
 
 _TRAIN_EXAMPLES = """\
 examples:
@@ -121,6 +122,8 @@ def _add_train(verbs: Any) -> None:
     add("--tensorboard", action="store_true", help="write event files into the run's folder, too")
     add("--resume", type=Path, metavar="RUN", help="go on with a run, with all its settings")
     add("--from", dest="start", type=Path, metavar="RUN", help="begin with a run's weights")
+    add("--workers", type=_names, metavar="HOST:PORT,…", help="train on several machines at once")
+    add("--worker", type=int, metavar="INDEX", help="which of the workers this one is, from 0")
     add("--gpu", metavar="N", help="train on this one; none for the CPU (what there is)")
     _add_schedule(parser.add_argument_group("how it learns"))
     _add_auto(parser.add_argument_group("unattended"))
@@ -194,7 +197,7 @@ def _train(arguments: argparse.Namespace) -> int:
     from autcar.progress import terminal_progress
     from trainer.devices import use_gpu
     from trainer.evaluation import table
-    from trainer.pipeline import train_bundle
+    from trainer.pipeline import help_training, train_bundle
     from trainer.quiet import import_tensorflow
     from trainer.run_folder import RunFolder
 
@@ -205,11 +208,15 @@ def _train(arguments: argparse.Namespace) -> int:
             raise ConfigError(f"--{option.replace('_', '-')} belongs to --auto; say that, too")
     import_tensorflow()
     use_gpu(arguments.gpu)
-    run = RunFolder.open(arguments.resume) if arguments.resume else None
-    settings = _shipping(run.settings, arguments) if run else _settings(arguments)
-    if run and arguments.data:
-        raise ConfigError(f"--resume {run.path} reads what it began with; give no DATA beside it")
-    result = train_bundle(settings, terminal_progress(), resume=run)
+    workers = _workers(arguments)
+    run = None
+    if arguments.resume and workers.index == 0:
+        run = RunFolder.open(arguments.resume)
+    settings = _agreed(run.settings if run else None, arguments, workers)
+    if workers.index:
+        help_training(settings, terminal_progress(), workers)
+        return 0
+    result = train_bundle(settings, terminal_progress(), resume=run, workers=workers)
     print(table(result.evaluation))
     if result.steering:
         print(result.steering)
@@ -223,17 +230,7 @@ def _train(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _shipping(settings: Settings, arguments: argparse.Namespace) -> Settings:
-    """What a run was begun with, but for what is to be shipped of it."""
-    from dataclasses import replace
-
-    variants = arguments.variants or settings.variants
-    return replace(settings, variants=variants, force=arguments.force or settings.force)
-
-
 def _train_unattended(arguments: argparse.Namespace) -> int:
-    from dataclasses import replace
-
     from trainer.auto import Plan, train_unattended
     from trainer.pipeline import check_output, read_dataset
 
@@ -270,6 +267,42 @@ def _train_unattended(arguments: argparse.Namespace) -> int:
         report = ["--report", str(plan.folder / "report")]
         return subprocess.call([sys.executable, "-m", "autcar", *words, *report])
     return 0
+
+
+def _workers(arguments: argparse.Namespace) -> Workers:
+    """Those that were asked for, by options or by ``TF_CONFIG``; else this process alone."""
+    from trainer.cluster import Cluster
+    from trainer.workers import Workers
+
+    if not arguments.workers:
+        return Cluster.of_environment() or Workers()
+    if arguments.worker is None:
+        raise ConfigError(
+            f"which of the workers {','.join(arguments.workers)} is this one? give --worker 0 on "
+            f"the first, --worker 1 on the second; or --launch to start them all from here"
+        )
+    return Cluster(arguments.workers, arguments.worker)
+
+
+def _agreed(resumed: Settings | None, arguments: argparse.Namespace, workers: Workers) -> Settings:
+    """The settings of the run to resume, which worker 0 tells the others, or those asked for.
+
+    A run goes on with what it was begun with, but for what is to be shipped of it.
+    """
+    from trainer.settings import Settings
+
+    if not arguments.resume:
+        return _settings(arguments)
+    text = json.dumps(resumed.as_dict()) if resumed else ""
+    with workers.together():
+        settings = Settings.from_dict(json.loads(workers.share(text.encode())))
+    return replace(
+        settings,
+        # Another machine may keep the same recordings elsewhere.
+        data=tuple(arguments.data) or settings.data,
+        variants=arguments.variants or settings.variants,
+        force=arguments.force or settings.force,
+    )
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:

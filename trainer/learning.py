@@ -42,15 +42,6 @@ class Frames:
     cache: ImageCache
 
 
-@dataclass(frozen=True)
-class Learned:
-    """``model`` answers with a probability for each class; ``rows`` made an epoch."""
-
-    model: Any
-    history: History
-    rows: Indices
-
-
 def read_frames(dataset: Dataset, split: Split, settings: Settings, progress: Progress) -> Frames:
     """Decode all images once, telling what is there and what was left out.
 
@@ -126,6 +117,17 @@ class Network:
         return networks.spread(self.model, self.classes, classes)
 
 
+@dataclass(frozen=True)
+class Learned:
+    """``network`` as trained; ``model`` answers with one probability for each class of the
+    data. ``rows`` made an epoch."""
+
+    network: Network
+    model: Any
+    history: History
+    rows: Indices
+
+
 def learn(
     frames: Frames,
     network: Network,
@@ -177,7 +179,12 @@ def learn(
         workers=workers,
     )
     progress.say(f"{history.ended}; kept epoch {history.best}")
-    return Learned(network.answering(dataset.classes), history, rows)
+    if workers.count > 1:
+        # What was made for many cannot be converted: one like it takes the weights.
+        weights = model.get_weights()
+        network = Network.new(settings, dataset, Workers())
+        network.model.set_weights(weights)
+    return Learned(network, network.answering(dataset.classes), history, rows)
 
 
 def _positions(classes: Sequence[str], all_classes: Sequence[str]) -> npt.NDArray[np.int16]:

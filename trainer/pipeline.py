@@ -22,7 +22,7 @@ import numpy.typing as npt
 from autcar import __version__
 from autcar.bundle import MANIFEST, Bundle, keep_earlier, write_bundle
 from autcar.commands import LABELS
-from autcar.errors import BundleError
+from autcar.errors import BundleError, DataError
 from autcar.progress import LogProgress, Progress
 from autcar.safety import BLIND_LABELS
 from trainer.augmentation import parse_augmentation
@@ -91,6 +91,12 @@ def train_bundle(
     progress = progress or Progress()
     check_output(settings.output)
     check_kinds(settings.variants)
+    dataset, split = read_data(settings)
+    return train_on(dataset, split, settings, progress, resume=resume, workers=workers)
+
+
+def read_data(settings: Settings) -> tuple[Dataset, Split]:
+    """The dataset that ``settings`` ask for, and its parts."""
     dataset = read_dataset(settings)
     split = make_split(
         dataset,
@@ -100,7 +106,35 @@ def train_bundle(
         gap_s=settings.gap_s,
         seed=settings.seed,
     )
-    return train_on(dataset, split, settings, progress, resume=resume, workers=workers)
+    return dataset, split
+
+
+def help_training(settings: Settings, progress: Progress, workers: Workers) -> None:
+    """Be a worker other than number 0, which runs :func:`train_bundle` with the same settings.
+
+    Raises :class:`DataError` when the recordings here are not those that worker 0 reads.
+    """
+    dataset, split = read_data(settings)
+    network = Network.new(settings, dataset, workers)
+    _check_same(dataset.digest(), workers)
+    learn(
+        read_frames(dataset, split, settings, progress),
+        network,
+        settings,
+        progress,
+        workers=workers,
+    )
+    progress.say(f"worker {workers.index} is done; worker 0 makes the bundle")
+
+
+def _check_same(digest: str, workers: Workers) -> None:
+    with workers.together():
+        first = workers.share(digest.encode()).decode()
+    if digest != first:
+        raise DataError(
+            f"worker {workers.index} reads other recordings than worker 0 (digest {digest[:12]}, "
+            f"there {first[:12]}); copy the same DATA to each machine"
+        )
 
 
 def read_dataset(settings: Settings) -> Dataset:
@@ -143,6 +177,7 @@ def train_on(
     digest = dataset.digest()
     if resume is not None:
         resume.check_data(digest)
+    _check_same(digest, workers)
     with contextlib.ExitStack() as stack:
         run = resume or RunFolder.new(settings, digest)
         if run is not None:
@@ -198,7 +233,7 @@ def _train_on(
     data = _describe_data(settings, dataset, split, shown)
     plots = {}
     if run is not None:
-        network.model.save(run.path / MODEL)
+        learned.network.model.save(run.path / MODEL)
         plots = _plot(run.path, dataset, cache, split, history, proof.evaluation, shown)
         clock.lap("plotting")
         _write_summary(run.path, settings, history, metrics, data, clock.laps)

@@ -65,27 +65,34 @@ def fit(
 
     Without an ``objective``, classes by the model's output. After each epoch all is saved
     to ``checkpoint``; one that is there already is gone on from, as if training had never
-    ended. Each epoch is told to
-    ``listeners`` once it is done; what they raise ends training. Ctrl-C ends it as
-    early stopping would, once an epoch is done. Raises :class:`ConfigError` for a model
-    that does not fit the objective, :class:`DataError` for a target that is none of the
-    classes and when the loss is no longer a number, naming epoch and batch.
+    ended. Each epoch is told to ``listeners`` once it is done; what they raise ends
+    training. Ctrl-C ends it as early stopping would, once an epoch is done.
+
+    ``model`` is made in the scope of ``workers``; only worker 0 has a ``checkpoint``.
+
+    Raises :class:`ConfigError` for a model that does not fit the objective,
+    :class:`DataError` for a target that is none of the classes and when the loss is no
+    longer a number, naming epoch and batch, :class:`TrainingError` when an epoch cannot be
+    saved or a worker dies.
     """
     schedule = schedule.settled(len(training))
     objective = objective or Classes(model.output_shape[-1])
     level = Level.parse(schedule.until, objective.names)
     workers = workers or Workers()
+    workers.prepare(model)
     learner = Learner(model, schedule, objective, workers)
     loop = _Loop(learner, schedule, objective, workers, progress)
     history, best = History(), model.get_weights()
     saved = checkpoint.load() if checkpoint else None
-    if saved:
+    if shared := workers.share(saved.to_bytes() if saved else b""):
+        saved = Saved.from_bytes(shared)
         learner.restore(saved.state)
         history, best = saved.history, saved.best
         progress.say(f"going on after epoch {len(history.epochs)} of {schedule.epochs}")
     try:
         while not (ended := _ending(history, schedule, level)):
-            epoch = loop.epoch(training, validation, history)
+            with workers.together():
+                epoch = loop.epoch(training, validation, history)
             kept = _is_kept(epoch, history, schedule, level)
             history.epochs.append(epoch)
             if kept:
@@ -100,6 +107,7 @@ def fit(
             raise
         ended = "interrupted"
     history.ended = ended
+    workers.prepare(model, together=False)
     model.set_weights(best)
     return history
 

@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 
@@ -28,6 +27,17 @@ class Workers:
         """``tensor`` added up over the workers; called within :meth:`run`."""
         return tensor
 
-    def total(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def total(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """An array of the same shape on all workers, added up over them."""
         return values
+
+    def share(self, content: bytes) -> bytes:
+        """What worker 0 gave as ``content``, whatever this one gives."""
+        return content
+
+    def prepare(self, model: Any, together: bool = True) -> None:
+        """Let layers that look at the whole batch see all workers' parts of it, or no more."""
+
+    def together(self) -> contextlib.AbstractContextManager[None]:
+        """Where a worker that died becomes a :class:`TrainingError`."""
+        return contextlib.nullcontext()
