@@ -51,6 +51,7 @@ def _split_text(data: Mapping[str, Any], parts: Mapping[str, int]) -> str:
     }[data["split"]]
     balance = {
         "upsample": "Rare classes were shown more often in training",
+        "weights": "Rare classes weighed more in training",
         "none": "Classes were shown as often as they stand there",
     }[data["balance"]]
     return (

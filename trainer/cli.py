@@ -1,4 +1,4 @@
-"""The verbs ``train`` and ``eval``. Nothing heavy is imported until one of them runs."""
+"""The verbs ``train``, ``eval`` and ``sweep``. Nothing heavy is imported until one runs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from autcar.arguments import positive
 from autcar.errors import ConfigError
+from trainer import sweep_verb
 
 if TYPE_CHECKING:
     from trainer.settings import Settings
@@ -58,6 +59,7 @@ def add_verbs(verbs: Any) -> None:
     """Add this package's verbs to the sub-parsers of the ``autcar`` command."""
     _add_train(verbs)
     _add_eval(verbs)
+    sweep_verb.add_verb(verbs)
 
 
 def _verb(verbs: Any, name: str, summary: str, examples: str) -> argparse.ArgumentParser:

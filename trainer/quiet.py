@@ -34,4 +34,6 @@ def import_tensorflow() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with quiet():
         import keras  # noqa: F401
-        import tensorflow  # noqa: F401
+        import tensorflow as tf
+    # It warns of steps that are compiled anew, which each network's are.
+    tf.get_logger().setLevel("ERROR")

@@ -37,7 +37,7 @@ def build(height, width, classes):
 
 
 class Place:
-    """A folder with recordings and a network, where ``autcar train`` runs as a process."""
+    """A folder with recordings and a network, where ``autcar`` runs as a process."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -47,8 +47,8 @@ class Place:
                 frame = Frame(picture(number), number, number * 100_000_000)
                 writer.write(frame, CLASSES[number % len(CLASSES)], "human")
 
-    def start(self, *words, **options):
-        words = [sys.executable, "-m", "autcar", "train", *map(str, words)]
+    def start(self, *words, verb="train", **options):
+        words = [sys.executable, "-m", "autcar", verb, *map(str, words)]
         environment = os.environ | {
             "PYTHONPATH": str(REPOSITORY),
             "PYTHONDONTWRITEBYTECODE": "1",

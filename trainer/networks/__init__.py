@@ -26,6 +26,7 @@ __all__ = [
     "adapt",
     "build_heads",
     "build_network",
+    "check_name",
     "has_heads",
     "joined",
     "spread",
@@ -81,11 +82,16 @@ def has_heads(name: str) -> bool:
     return name == "factored"
 
 
-def _module(name: str) -> Any:
-    if name not in NETWORKS:
+def check_name(name: str) -> None:
+    """Raise :class:`ConfigError` for a name that is neither built in nor one's own."""
+    if name not in NETWORKS and ":" not in name and not name.endswith(".keras"):
         near = difflib.get_close_matches(name, NETWORKS, 1)
         hint = f"did you mean --network {near[0]}?" if near else "or give your own module:function"
         raise ConfigError(f"network {name!r} is not one of {', '.join(NETWORKS)}; {hint}")
+
+
+def _module(name: str) -> Any:
+    check_name(name)
     return importlib.import_module(f"trainer.networks.{name}")
 
 
