@@ -1,4 +1,4 @@
-"""The verbs ``train``, ``eval`` and ``sweep``. Nothing heavy is imported until one runs."""
+"""The verbs ``train``, ``eval`` and others. Nothing heavy is imported until one runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from autcar.arguments import positive
 from autcar.errors import ConfigError
-from trainer import sweep_verb
+from trainer import networks_verb, sweep_verb
 
 if TYPE_CHECKING:
     from trainer.settings import Settings
@@ -60,6 +60,7 @@ def add_verbs(verbs: Any) -> None:
     _add_train(verbs)
     _add_eval(verbs)
     sweep_verb.add_verb(verbs)
+    networks_verb.add_verb(verbs)
 
 
 def _verb(verbs: Any, name: str, summary: str, examples: str) -> argparse.ArgumentParser:

@@ -3,7 +3,9 @@ import pytest
 
 from autcar.commands import LABELS
 from autcar.errors import ConfigError
-from trainer.networks import NETWORKS, adapt, build_network, spread
+from trainer.heads import Heads
+from trainer.networks import NETWORKS, adapt, build_heads, build_network, joined, spread
+from trainer.networks.cost import macs
 
 keras = pytest.importorskip("keras")
 H, W = 48, 64
@@ -95,3 +97,62 @@ def test_spread_puts_a_few_classes_where_the_car_expects_them():
     for column, label in enumerate(classes):
         np.testing.assert_allclose(all_of_them[:, LABELS.index(label)], few[:, column], rtol=1e-5)
     assert np.count_nonzero(all_of_them[0]) == 3
+
+
+def test_multiplications_are_counted_by_layer():
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((8, 10, 3)),
+            layers.Conv2D(4, 3, 2, padding="same"),  # 4×5 places × 3×3×3×4
+            layers.DepthwiseConv2D(3, padding="same"),  # 4×5 × 3×3×4
+            layers.Conv2DTranspose(2, 2, 2),  # 4×5 × 2×2×2×4
+            layers.Flatten(),
+            layers.Dense(5),  # 8×10×2 × 5
+        ]
+    )
+    assert macs(model) == 20 * 108 + 20 * 36 + 20 * 32 + 160 * 5
+
+
+def test_star_is_what_the_tutorials_say():
+    model = build_network("star", H, W, 12)
+    convolutions = [layer for layer in model.layers if type(layer).__name__ == "Conv2D"]
+    assert [layer.filters for layer in convolutions] == [32, 32, 16]
+    dense = [layer for layer in model.layers if type(layer).__name__ == "Dense"]
+    assert [layer.units for layer in dense] == [128, 12]
+    assert len(model.losses) == 4  # L2 of each kernel but the last
+    for layer in (*convolutions, dense[0]):
+        assert float(layer.kernel_regularizer.l2) == pytest.approx(1e-4)
+        assert type(layer.kernel_initializer).__name__ == "HeNormal"
+
+
+def test_any_network_gets_heads_and_their_answers_are_joined():
+    heads = Heads.of_drive()
+    for name in ("compact", "factored"):
+        model = build_heads(name, H, W, heads)
+        parts = answers_by_head(model)
+        assert {head: part.shape[1] for head, part in parts.items()} == {
+            "turn": 3,
+            "strength": 4,
+            "direction": 3,
+        }
+        product = np.prod(
+            [parts[head.name][:, heads.table[:, i]] for i, head in enumerate(heads.heads)], axis=0
+        )
+        expected = product / product.sum(1, keepdims=True)
+        np.testing.assert_allclose(answers(joined(model, heads)), expected, rtol=1e-4)
+
+
+def answers_by_head(model):
+    frames = np.random.default_rng(0).integers(0, 256, (3, H, W, 3))
+    outputs = model(frames.astype(np.float32), training=False)
+    return {name: values.numpy() for name, values in outputs.items()}
+
+
+def test_a_saved_model_is_a_network_too(tmp_path):
+    model = sequential((H, W, 3), keras.layers.Rescaling(1 / 255))
+    model.save(tmp_path / "mine.keras")
+    again = build_network(str(tmp_path / "mine.keras"), H, W, 12)
+    np.testing.assert_allclose(answers(again), answers(model), rtol=1e-5)
+    with pytest.raises(ConfigError, match=r"model.save\('none.keras'\)"):
+        build_network(str(tmp_path / "none.keras"), H, W, 12)
