@@ -157,7 +157,7 @@ def _check_output(output: Path, inputs: Sequence[str | Path]) -> None:
 
 def _place_images(dataset: Dataset, rows: Indices, folder: Path) -> dict[int, str]:
     """Put the images ``rows`` into ``folder`` as AutCar names them. Returns the names by row."""
-    names = {row: f"image_{row}.{dataset.paths[row].rpartition('.')[2]}" for row in rows.tolist()}
+    names = {row: f"image_{row}{_suffix(dataset.paths[row])}" for row in rows.tolist()}
     places = _Places()
     ways: list[Callable[[str, str], object]] = [os.link, os.symlink, shutil.copyfile]
     for row, name in names.items():
@@ -172,6 +172,11 @@ def _place_images(dataset: Dataset, rows: Indices, folder: Path) -> dict[int, st
                     raise
                 del ways[0]
     return names
+
+
+def _suffix(path: str) -> str:
+    dot = path.rfind(".")
+    return path[dot:] if dot > path.rfind("/") else ""
 
 
 class _Places:

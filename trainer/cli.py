@@ -24,6 +24,9 @@ examples:
   autcar train recordings --output models/mine
   autcar train monday tuesday --network autcar --epochs 10
   autcar train tub --include-deleted --split last     a Donkeycar tub, tested on its last part
+  autcar train stars --network star --split source    folders class/player/image, players apart
+  autcar train shapes --heads color,percentage        folders such as blue_21
+  autcar train recordings --augment default,rotation=0.7,degrees=5,mirror=0
   autcar train recordings --network mine:build        your own function in mine.py
   autcar train recordings --from runs/2026-11-20_10-00-00_mine    from what it knows already
   autcar train recordings --auto --until accuracy=0.95            overnight
@@ -77,7 +80,7 @@ def _verb(verbs: Any, name: str, summary: str, examples: str) -> argparse.Argume
 def _add_train(verbs: Any) -> None:
     parser = _verb(verbs, "train", "make a bundle of recordings", _TRAIN_EXAMPLES)
     add = parser.add_argument
-    add("data", nargs="*", metavar="DATA", help="recordings, tubs, or folders of them")
+    add("data", nargs="*", metavar="DATA", help="recordings, tubs, class folders, images + masks")
     add("--output", type=Path, default=Path("models/mine"), help="the bundle (models/mine)")
     add(
         "--network",
@@ -86,7 +89,13 @@ def _add_train(verbs: Any) -> None:
     )
     add("--size", type=_size, default=(224, 168), metavar="WxH", help="of the frames (224x168)")
     add("--batch-size", type=positive, default=64, help="frames a step (64)")
-    add("--augment", default="default", help="none, default or strong (default)")
+    add(
+        "--augment",
+        default="default",
+        metavar="PRESET,KIND=SHARE",
+        help="none, default, strong, tutorial, star or follow, and what is changed in it; "
+        "`autcar data augment-preview` draws it (default)",
+    )
     add(
         "--augment-factor",
         type=positive,
