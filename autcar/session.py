@@ -259,12 +259,12 @@ def read_session(folder: str | Path, *, include_deleted: bool = False) -> Sessio
 
     Raises as :func:`read_rows` does.
     """
-    rows = read_rows(folder, include_deleted=include_deleted)
+    found = read_rows(folder, include_deleted=include_deleted)
     records = [
-        Record(rows.folder / row.image, row.command, row.time_ns, row.sequence, row.source, row.row)
-        for row in rows.rows
+        Record(found.folder / image, command, time_ns, sequence, source, row)
+        for image, command, time_ns, sequence, source, row in found.rows
     ]
-    return Session(rows.folder, rows.info, records, rows.problems, rows.deleted)
+    return Session(found.folder, found.info, records, found.problems, found.deleted)
 
 
 def read_rows(folder: str | Path, *, include_deleted: bool = False) -> Rows:
