@@ -28,7 +28,7 @@ from trainer.saliency import occlusion, overlay
 
 PAGE, FIGURES = "report.html", "figures.json"
 
-_MISTAKES, _SALIENT, _FILM_FRAMES, _FILM_FPS = 16, 12, 100, 10
+_MISTAKES, _SALIENT, _FILM_FRAMES, _FILM_FPS = 16, 12, 60, 6
 _SAME_S = 2.0
 _LINE_RGB = (0, 158, 115)
 
