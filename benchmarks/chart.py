@@ -20,10 +20,7 @@ def draw_chart(report: dict[str, Any], path: Path) -> None:
     from matplotlib import pyplot
 
     lines = [line for line in report["lines"] if line["ratio"] and not line["limit"]][::-1]
-    less = [line["unit"] not in ("frames/s", "images/CPU s", "frames/CPU s") for line in lines]
-    better = [
-        1 / x["ratio"] if small else x["ratio"] for x, small in zip(lines, less, strict=True)
-    ]
+    better = [line["ratio"] if line["more"] else 1 / line["ratio"] for line in lines]
     mpl.rcParams |= {"svg.hashsalt": "autcar", "font.size": 9}
     figure, axes = pyplot.subplots(figsize=(9, 0.42 * len(lines) + 1.4), layout="constrained")
     for place, (line, times) in enumerate(zip(lines, better, strict=True)):

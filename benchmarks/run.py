@@ -6,10 +6,11 @@
     python benchmarks/run.py --output bench.json --chart docs/pictures/benchmarks.svg
 
 Runs the benchmarks of this folder that stand beside a peer or a limit, each in a process of
-its own. The peer, Donkeycar 5.3.0, is installed once, in environments of its own in the
-user's cache folder. Prints what the machine is, a table of medians, ratios and targets, and
-a line of JSON. Behind ± is the median absolute deviation. Exit code 1 only when a benchmark
-could not be run.
+its own; how well the network drives, which takes hours, is what ``network_search.py`` found.
+The peer, Donkeycar 5.3.0, is installed once, in environments of its own in the user's cache
+folder. Prints what the machine is, a table of medians, ratios and targets, and a line of
+JSON. Behind ± is the median absolute deviation. Exit code 1 only when a benchmark could not
+be run.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE)]
 
 from chart import draw_chart
 from machine import facts, load
+from network_search import CHOSEN, RESULTS, SEED_CNN, runs_of
 
 Found = dict[str, Any]
 
@@ -64,7 +66,7 @@ class Row:
 
     ``other`` is a peer's figure or a limit, called ``beside``. ``met`` is asked with both;
     a row without a target has none. ``alone`` says that the target needs no other figure,
-    ``limit`` that the other is what cannot be beaten, and no peer.
+    ``limit`` that the other is what cannot be beaten, and no peer; ``more`` that more is better.
     """
 
     section: str
@@ -77,6 +79,7 @@ class Row:
     met: Callable[[float, float], bool] | None = None
     alone: bool = False
     limit: bool = False
+    more: bool = False
 
 
 def _inference(name: str) -> Callable[[Found], Any]:
@@ -93,6 +96,14 @@ def _recorder(name: str, key: str) -> Callable[[Found], Any]:
 
 def _rate(name: str, key: str) -> Callable[[Found], Any]:
     return lambda found: found["rates"].get(name, {}).get(key)
+
+
+def _drives(name: str, kind: str, figure: str) -> Callable[[Found], Any]:
+    def mean(found: Found) -> float | None:
+        values = runs_of(found.get(name, {}), kind, figure)
+        return statistics.fmean(values) if values else None
+
+    return mean
 
 
 def _growth(name: str) -> Callable[[Found], Any]:
@@ -124,6 +135,18 @@ ROWS = (
     Row(
         *("inference", "default network, 1 thread", "ms", _inference("default")),
         *("Donkeycar linear, its 160×120", _inference("Donkeycar 160×120")),
+    ),
+    *(
+        Row(
+            *("networks", work, unit, _drives(CHOSEN, kind, figure)),
+            *("the seed's CNN, same data", _drives(SEED_CNN, kind, figure), "≥ 1 ×"),
+            lambda ours, other: ours >= other,
+            more=True,
+        )
+        for work, unit, kind, figure in (
+            ("balanced accuracy, real tub", "", "tub", "balanced_accuracy"),
+            ("between failures, simulator", "m", "simulator", "metres_between"),
+        )
     ),
     Row(
         *("driving", "whole loop, CPU a frame", "ms", _whole_loop),
@@ -167,18 +190,21 @@ ROWS = (
         *("recording", "recording", "frames/s", _recorder("autcar", "frames_per_s"), _DONKEY),
         *(_recorder(_DONKEY, "frames_per_s"), "≥ 2,500"),
         lambda ours, other: ours >= 2500,
+        more=True,
         alone=True,
     ),
     Row(
         *("training", "training, augmented", "images/CPU s", _rate("autcar", "rate")),
         *("the bare step", _rate("autcar", "bare"), "≥ 0.9 ×"),
         lambda ours, other: ours >= 0.9 * other,
+        more=True,
         limit=True,
     ),
     Row(
         *("training", "training, augmented", "images/CPU s", _rate("autcar", "rate")),
         *(_DONKEY, _rate(_DONKEY, "rate"), "≥ 1 ×"),
         lambda ours, other: ours >= other,
+        more=True,
     ),
     Row(
         *("training", "memory, 5 k → 20 k frames", "×", _growth("autcar")),
@@ -191,6 +217,7 @@ ROWS = (
         lambda found: found["driven frames/s, difficulty 1"],
         target="≥ 2,000",
         met=lambda ours, other: ours >= 2000,
+        more=True,
         alone=True,
     ),
     Row(
@@ -217,6 +244,7 @@ class Line:
     target: str
     met: bool | None
     limit: bool
+    more: bool
 
 
 def main() -> int:
@@ -240,6 +268,7 @@ def main() -> int:
         except BenchmarkError as error:
             print(f"{name} could not be run: {error}", file=sys.stderr)
             failed.append(name)
+    found["networks"] = [json.loads(RESULTS.read_text(encoding="utf-8"))]
     lines = [line for row in ROWS if (line := judge(row, found.get(row.section, []))) is not None]
     machine["load after"] = load()
     print(table(lines))
@@ -250,7 +279,7 @@ def main() -> int:
     if arguments.chart:
         draw_chart(report, arguments.chart)
         print(f"chart: {arguments.chart}")
-    print(json.dumps(report | {"found": found}))
+    print(json.dumps(report | {"found": {name: found.get(name) for name in arguments.only}}))
     return 1 if failed else 0
 
 
@@ -300,6 +329,7 @@ def judge(row: Row, rounds: list[Found]) -> Line | None:
         row.target,
         row.met(mine, theirs or 0.0) if row.met else None,
         row.limit,
+        row.more,
     )
 
 
