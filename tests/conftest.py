@@ -30,6 +30,12 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
     return report
 
 
+@pytest.fixture(autouse=True)
+def _nothing_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What ``autcar bench --choose`` found for this machine's own use is no test's business."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
 def picture(index: int, width: int = 64, height: int = 48) -> np.ndarray:
     """A picture that shows its command by where a bright column stands, with noise."""
     generator = np.random.default_rng(index)

@@ -54,7 +54,7 @@ LONG = {"demo", "sweep"}
 WITH_A_PERSON = {"--gamepad", "--keyboard", "--service"}
 
 SMALL = {
-    "bench": "--runs 5",
+    "bench": "--runs 5 --seconds 0.5",
     "drive": "--seconds 1",
     "eval": "--seconds 1",
     "improve": "--rounds 1 --frames 300 --corrections 60 --epochs 1 --tracks 1 --seconds 2",
