@@ -32,6 +32,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE)]
 from chart import draw_chart
 from machine import facts, load
 from network_search import CHOSEN, RESULTS, SEED_CNN, runs_of
+from peers.environments import python311
 
 Found = dict[str, Any]
 
@@ -260,11 +261,15 @@ def main() -> int:
     arguments = parser.parse_args()
     machine = facts()
     print("\n".join(f"{name:<12}{value}" for name, value in machine.items()), flush=True)
+    peers = not arguments.no_peers
+    if peers and python311() is None:
+        print("the peers want Python 3.11, which is not installed here: only ours")
+        peers = False
     found: dict[str, list[Found]] = {}
     failed = []
     for name in arguments.only:
         try:
-            found[name] = list(run(name, arguments.quick, not arguments.no_peers))
+            found[name] = list(run(name, arguments.quick, peers))
         except BenchmarkError as error:
             print(f"{name} could not be run: {error}", file=sys.stderr)
             failed.append(name)

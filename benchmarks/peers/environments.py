@@ -29,16 +29,19 @@ def donkey_training_python() -> str:
 
 def tflite_python() -> str | None:
     """tflite-runtime, the runtime of older Raspberry Pi systems; None where it has no wheel."""
-    if _python311() is None or sys.platform != "linux":
+    if python311() is None or sys.platform != "linux":
         return None
     return _environment("tflite-runtime-2.14", ("tflite-runtime==2.14.0", "numpy<2"))
 
 
-def _python311() -> str | None:
-    """A Python 3.11, which all of these packages want."""
+def python311() -> str | None:
+    """A Python 3.11, which all of these packages want, None where there is none."""
     if sys.version_info[:2] == (3, 11):
         return sys.executable
-    return shutil.which("python3.11")
+    found = shutil.which("python3.11")
+    # What is found may be a version manager's stand-in for one that is not installed.
+    works = found and subprocess.run([found, "-c", ""], capture_output=True).returncode == 0
+    return found if works else None
 
 
 def _environment(name: str, packages: tuple[str, ...]) -> str:
@@ -46,9 +49,9 @@ def _environment(name: str, packages: tuple[str, ...]) -> str:
     folder = _CACHE / name
     python = folder / "bin" / "python"
     if not (folder / "ready").is_file():
-        base = _python311()
+        base = python311()
         if base is None:
-            raise SystemExit(f"{name} needs Python 3.11; install it, or leave the peers out")
+            raise SystemExit(f"{name} needs Python 3.11; install it, or say --no-peers")
         print(f"installing {name} into {folder} (once)", file=sys.stderr, flush=True)
         subprocess.run([base, "-m", "venv", "--clear", str(folder)], check=True)
         pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
