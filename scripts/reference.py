@@ -150,15 +150,18 @@ def _fields(kind: Any) -> str:
 
 def networks() -> str:
     """The built-in networks, with the work that each is for a frame of 224×168."""
-    from trainer.networks import NETWORKS, build_network
     from trainer.quiet import import_tensorflow
 
     import_tensorflow()
+    from trainer.networks import NETWORKS, build_network
+    from trainer.networks.cost import cost
+
     rows = []
     for name, said in NETWORKS.items():
-        model = build_network(name, 168, 224, 12)
-        rows.append([f"`{name}`", said, f"{model.count_params():,}"])
-    return table(["network", "what it is", "parameters"], rows)
+        found = cost(build_network(name, 168, 224, 12), kinds=())
+        rows.append([f"`{name}`", said, f"{found.parameters:,}", f"{found.macs / 1e6:.1f}"])
+    heads = ["network", "what it is", "parameters", "million multiplications a frame"]
+    return table(heads, rows)
 
 
 def reasons() -> str:

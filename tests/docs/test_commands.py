@@ -78,7 +78,7 @@ class Block:
     runs: bool
 
     def commands(self) -> Iterator[str]:
-        for line in self.text.splitlines():
+        for line in self.text.replace("\\\n", " ").splitlines():
             if self.kind == "console":
                 if not line.startswith("$ "):
                     continue
