@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from autcar.arguments import positive, seconds
+from autcar.arguments import positive, refuse_unused, seconds
 
 _EXAMPLES = """\
 examples:
@@ -53,10 +53,18 @@ def add_verbs(verbs: Any) -> None:
     )
     expert = parser.add_argument_group("driven by the expert")
     expert.add_argument("--frames", type=positive, default=2000, help="how many frames (2000)")
-    parser.set_defaults(run=_record)
+    parser.set_defaults(run=lambda arguments: _record(parser, arguments))
 
 
-def _record(arguments: argparse.Namespace) -> int:
+_BY_HAND = "listen port pair no_cockpit keyboard gamepad script seconds service".split()  # noqa: SIM905
+_BY_EXPERT = ("frames",)
+
+
+def _record(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
+    if arguments.pilot == "human":
+        refuse_unused(parser, arguments, _BY_EXPERT, "a person drives; add --pilot expert")
+    else:
+        refuse_unused(parser, arguments, _BY_HAND, "the expert drives; leave out --pilot expert")
     if arguments.service:
         from capture.service import serve
 

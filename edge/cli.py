@@ -6,7 +6,7 @@ import argparse
 import gc
 from typing import Any
 
-from autcar.arguments import seconds
+from autcar.arguments import refuse_unused, seconds
 
 _EXAMPLES = """\
 examples:
@@ -82,7 +82,7 @@ def _add_drive(verbs: Any) -> None:
     service.add_argument(
         "--arm", action="store_true", help="with --service: arm itself once after a boot"
     )
-    parser.set_defaults(run=_drive)
+    parser.set_defaults(run=lambda arguments: _drive(parser, arguments))
 
 
 def _add_replay(verbs: Any) -> None:
@@ -98,10 +98,15 @@ def _add_replay(verbs: Any) -> None:
     parser.add_argument("--variant", help="which of the bundle's files (default: the fastest)")
     parser.add_argument("--picture", metavar="PNG", help="default: RUN/timeline.png")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
-    parser.set_defaults(run=_replay)
+    parser.set_defaults(run=lambda arguments: _replay(parser, arguments))
 
 
-def _drive(arguments: argparse.Namespace) -> int:
+def _drive(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
+    if arguments.pilot != "bundle":
+        why = f"no bundle drives; leave out --pilot {arguments.pilot}"
+        refuse_unused(parser, arguments, ("bundle", "variant"), why)
+    if not arguments.service:
+        refuse_unused(parser, arguments, ("arm",), "this drives at once; it is for --service")
     # Nothing that is loaded now is garbage: the car starts 7 % sooner if the collector waits for
     # the loop, which wakes it.
     gc.disable()
@@ -117,7 +122,9 @@ def _drive(arguments: argparse.Namespace) -> int:
         gc.enable()
 
 
-def _replay(arguments: argparse.Namespace) -> int:
+def _replay(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
+    if arguments.bundle is None:
+        refuse_unused(parser, arguments, ("variant",), "no bundle is asked; add --bundle FOLDER")
     from edge.replay import replay
 
     return replay(arguments)

@@ -78,6 +78,21 @@ def test_a_slip_says_what_was_meant(words, says, capsys):
     assert says in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("record --pilot expert --keyboard", "--keyboard does nothing here: the expert drives"),
+        ("record --frames 500", "--frames does nothing here: a person drives; add --pilot expert"),
+        ("drive --pilot expert --bundle mine", "--bundle does nothing here: no bundle drives"),
+        ("drive --arm", "--arm does nothing here"),
+        ("replay drives/one --variant int8", "add --bundle FOLDER"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(words, says, capsys):
+    assert cli.main(words.split()) == 2
+    assert says in capsys.readouterr().err
+
+
 def test_frames_are_logged_beside_a_log(capsys):
     assert cli.main(["drive", "--log-frames", "--fast"]) == 2
     assert "add --log FOLDER" in capsys.readouterr().err

@@ -58,7 +58,7 @@ SMALL = {
     "drive": "--seconds 1",
     "eval": "--seconds 1",
     "improve": "--rounds 1 --frames 300 --corrections 60 --epochs 1 --tracks 1 --seconds 2",
-    "record": "--frames 40 --seconds 1 --port 0",
+    "record": "--seconds 1 --port 0",
     "train": "--epochs 1 --size 64x48 --variants float32 --force --output models/trained",
 }
 
@@ -190,11 +190,12 @@ def run(line: str) -> None:
         target = words[words.index(">") + 1]
         words = words[: words.index(">")]
     verb = words[0]
-    small = SMALL.get(verb, "").split()
+    by_expert = verb == "record" and "expert" in words
+    small = "--frames 40" if by_expert else SMALL.get(verb, "")
     with contextlib.ExitStack() as stack:
         if target:
             stack.enter_context(contextlib.redirect_stdout(stack.enter_context(open(target, "w"))))
-        code = main([*words, *small])
+        code = main([*words, *small.split()])
     assert code == 0 or (code == 1 and verb in MAY_END_BADLY), f"{line!r} ended with {code}"
 
 
