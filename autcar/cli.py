@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
+import io
 import logging
 import os
 import re
@@ -129,6 +130,10 @@ def run_safely(work: Callable[[], int]) -> int:
     signal.signal(signal.SIGTERM, _on_signal)
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, _on_signal)
+    for stream in (sys.stdout, sys.stderr):
+        # A console of Windows, or a file there, may not know ✓: a question mark is enough.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         return work()
     except (CameraError, MotorError, ParityError, TrainingError) as error:

@@ -44,6 +44,8 @@ def _run(*command: str) -> str:
 
 
 def _group_names() -> set[str]:
+    if not hasattr(os, "getgroups"):
+        return set()  # Windows
     import grp
 
     names = set()
@@ -68,7 +70,7 @@ class Machine:
     def text(self, path: str) -> str:
         """A small file of the system, "" where it is missing or not ours to read."""
         try:
-            return (self.root / path).read_text(errors="replace").strip("\0\n ")
+            return (self.root / path).read_text("utf-8", "replace").strip("\0\n ")
         except OSError:
             return ""
 

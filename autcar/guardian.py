@@ -140,7 +140,10 @@ def _send(link: socket.socket, now_ns: int, report: tuple[int, int, str] | None)
         link.send(REPORT.pack(kind, sequence, now_ns, why.encode()), socket.MSG_DONTWAIT)
 
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+# By name: a workstation with Windows reads this file for the messages, and has no SIGHUP.
+_SIGNALS = [
+    getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)
+]
 
 
 def _on_signal(_number: int, _frame: FrameType | None) -> None:

@@ -18,7 +18,7 @@ def holders_of(prefix: str, proc: Path = Path("/proc")) -> str:
             continue
         with suppress(OSError):
             if any(str(f.readlink()).startswith(prefix) for f in (process / "fd").iterdir()):
-                name = (process / "comm").read_text().strip()
+                name = (process / "comm").read_text(encoding="utf-8").strip()
                 found.add(f"{name} (pid {process.name})")
     return ", ".join(sorted(found))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -67,7 +68,7 @@ def _open_realtime(config: Config) -> Rig:
     with ExitStack() as stack:
         wires_path = _wires_path(config, stack)
         # The guardian starts before anything heavy is imported, and opens the motors meanwhile.
-        wheels = GuardedWheels({"driver": "simulator", "wires": wires_path}, wait=False)
+        wheels = _simulated_wheels(wires_path)
         stack.callback(wheels.close)
         from autcar.cameras.simulator import SimulatedCamera
         from autcar.simulator.wires import Wires
@@ -77,8 +78,18 @@ def _open_realtime(config: Config) -> Rig:
         stack.callback(wires.close)
         camera = SimulatedCamera(world, fps=config.camera.fps, realtime=True, wires=wires)
         stack.callback(camera.close)
-        wheels.ready()
+        if isinstance(wheels, GuardedWheels):
+            wheels.ready()
         return Rig(camera, wheels, time.monotonic_ns, world, stack.pop_all())
+
+
+def _simulated_wheels(wires_path: str) -> Wheels:
+    """A guardian as on the car; where there can be none, no wheel turns that could hurt."""
+    if sys.platform != "win32":
+        return GuardedWheels({"driver": "simulator", "wires": wires_path}, wait=False)
+    from autcar.motors.simulator import SimulatedMotors
+
+    return DirectWheels(SimulatedMotors(wires_path))
 
 
 def _open_real(config: Config) -> Rig:

@@ -158,8 +158,9 @@ class SessionWriter:
 
     def sync(self) -> None:
         """Force what was written to the card. May wait as long as the card is busy."""
-        # One sync of the whole file system costs less than one fsync per image.
-        os.sync()
+        # One sync of the whole file system costs less than one fsync per image. Windows has none.
+        if hasattr(os, "sync"):
+            os.sync()
         self._synced_at = time.monotonic()
 
     def __enter__(self) -> Self:

@@ -156,6 +156,11 @@ class GuardedWheels:
             self._process.wait()
 
     def _start(self) -> None:
+        if sys.platform == "win32":
+            raise MotorError(
+                "motors need Linux; on Windows autcar drives the simulated car alone "
+                '([motors] driver = "simulator" in car.toml)'
+            )
         ours, theirs = socket.socketpair()
         root = str(Path(__file__).resolve().parent.parent)
         path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))

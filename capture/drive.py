@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from contextlib import ExitStack
 from dataclasses import replace
 
 from autcar.config import Config, load_config
-from autcar.errors import RuntimeMissingError
+from autcar.errors import ConfigError, RuntimeMissingError
 from autcar.rig import open_rig
 from capture.daemon import Daemon
 from capture.recorder import Recorder
@@ -47,6 +48,8 @@ def drive_by_hand(arguments: argparse.Namespace) -> int:
 
 def configured(arguments: argparse.Namespace) -> Config:
     """``car.toml`` with what the command line overrides."""
+    if arguments.keyboard and sys.platform == "win32":
+        raise ConfigError("--keyboard needs a terminal of Linux or macOS; use the page")
     config = load_config(arguments.config)
     cockpit = config.cockpit
     if arguments.listen is not None:

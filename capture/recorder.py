@@ -7,7 +7,7 @@ counted with its reason.
 
 from __future__ import annotations
 
-import os
+import shutil
 import threading
 import time
 from bisect import bisect_left
@@ -397,5 +397,4 @@ class Recorder:
 def _free_mb(folder: Path) -> int:
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
-    found = os.statvfs(folder)
-    return found.f_bavail * found.f_frsize // 1_000_000
+    return shutil.disk_usage(folder).free // 1_000_000

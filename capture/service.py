@@ -36,6 +36,7 @@ def serve(arguments: argparse.Namespace) -> int:
             Daemon(config, rig, arguments.output, notifier.alive) as daemon,
             ExitStack() as inputs,
         ):
+            notifier.step("waiting for the camera's first frame")
             daemon.first_frame(_FIRST_FRAME_S)
             url = open_inputs(config, arguments, daemon, inputs)
             with Control(lambda request: _answer(request, daemon)):

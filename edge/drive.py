@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from autcar.bundle import load_bundle, shipped_bundle
 from autcar.commands import LABELS, Command
@@ -123,6 +123,16 @@ class Run:
         return "\n".join(lines)
 
 
+class Listener(Protocol):
+    """Hears of every turn of the loop, and of the last one."""
+
+    def tell(self, tick: Tick, rate: float) -> None:
+        """What the car just did; ``rate`` is frames a second."""
+
+    def end(self) -> None:
+        """The drive is over."""
+
+
 class StatusLine:
     """One line that is rewritten five times a second; silent when not at a terminal.
 
@@ -164,7 +174,7 @@ def drive_rig(
     pilot: Pilot,
     gate: Gate,
     seconds: float | None,
-    status: StatusLine | None = None,
+    status: Listener | None = None,
     *,
     log: DriveLog | None = None,
     shadow: Shadow | None = None,
@@ -210,7 +220,7 @@ class _Drive:
         if rig.world is not None:
             self.run.score = _score_of(rig.world)
 
-    def until(self, seconds: float | None, status: StatusLine | None) -> Run:
+    def until(self, seconds: float | None, status: Listener | None) -> Run:
         run, clock = self.run, self._rig.clock
         began_ns = clock()
         ticks = self._loop.ticks()

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import struct
 import threading
 import time
@@ -72,6 +73,9 @@ into ``run.json``'s ``reasons``, −1 while driving; ``takeover`` says that a pe
 _PACKED = struct.Struct("<6q24f3fbb?xI")
 _BODY = _PACKED.size - 4
 assert _PACKED.size == DECISION.itemsize
+# Linux alone can leave out the file's times.
+_sync = getattr(os, "fdatasync", os.fsync)
+
 _REASONS = tuple(Reason)
 _SILENT = (math.nan,) * len(LABELS)
 
@@ -192,7 +196,7 @@ class DriveLog:
             while not self._closing.wait(0.001 if self._patient else WRITE_INTERVAL_S):
                 self._drain()
             self._drain()
-            os.fdatasync(self._file.fileno())
+            _sync(self._file.fileno())
         except (OSError, AutcarError) as error:
             # Driving goes on without a log.
             self._give_up(error)
@@ -212,7 +216,7 @@ class DriveLog:
         now_s = time.monotonic()
         if now_s - self._synced_s >= SYNC_INTERVAL_S:
             self._synced_s = now_s
-            os.fdatasync(self._file.fileno())
+            _sync(self._file.fileno())
             if self._frames is not None:
                 self._frames.sync()
                 self._mind_the_card(now_s)
@@ -244,8 +248,7 @@ class DriveLog:
         if now_s - self._checked_s < _DISK_CHECK_S:
             return
         self._checked_s = now_s
-        found = os.statvfs(self.folder)
-        free_mb = found.f_bavail * found.f_frsize // 1_000_000
+        free_mb = shutil.disk_usage(self.folder).free // 1_000_000
         if free_mb < self._free_mb:
             self.problem = f"frames ended: {free_mb} MB free, {self._free_mb} MB are kept free"
             self._close_frames()

@@ -41,6 +41,7 @@ def serve(arguments: argparse.Namespace) -> int:
         shelf = Shelf()
         folder = Path(arguments.bundle) if arguments.bundle else shelf.active()
         with open_when_there(config, notifier) as rig:
+            notifier.step(f"loading {folder.resolve().name}")
             pilot, name = open_bundle(folder, arguments.variant, config)
             gate = Gate(config.safety)
             service = Service(Loop(rig.camera, pilot, rig.wheels, gate, rig.clock), gate, notifier)
@@ -151,7 +152,7 @@ class Service:
                     f"the camera gave no frame in {CAMERA_WAIT_S:g} s; check its cable and "
                     f"[camera], then `sudo autcar service start`"
                 )
-            self._notifier.status("waiting for the camera's first frame")
+            self._notifier.step("waiting for the camera's first frame")
             return
         if not all(map(math.isfinite, tick.scores)):
             raise BrokenPilotError(

@@ -83,7 +83,8 @@ class FileStore:
         self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - as long as we live
         try:
             # Taken now, so that a full disk is found before the work and not in its midst.
-            os.posix_fallocate(self._file.fileno(), 0, self._needed)
+            if hasattr(os, "posix_fallocate"):  # not on macOS, nor Windows
+                os.posix_fallocate(self._file.fileno(), 0, self._needed)
         except OSError as error:
             raise self._full(error) from error
 

@@ -9,6 +9,7 @@ import argparse
 import hashlib
 import io
 import json
+import os
 import sys
 import tarfile
 from pathlib import Path
@@ -29,6 +30,11 @@ def add_verbs(verbs: Any) -> None:
     use.add_argument("--forced", action="append", default=[])
     use.add_argument("--by", default="")
     use.set_defaults(run=_use)
+    update = actions.add_parser("update")
+    update.add_argument("--what", default="")
+    update.add_argument("--alone", action="store_true")
+    update.add_argument("--back", action="store_true")
+    update.set_defaults(run=_update)
     actions.add_parser("offer").set_defaults(run=_offer)
     actions.add_parser("send").set_defaults(run=_send)
 
@@ -81,6 +87,21 @@ def _use(arguments: argparse.Namespace) -> int:
     from autcar.appliance.models import switch
 
     said = switch(arguments.name, forced=tuple(arguments.forced), by=arguments.by)
+    print(json.dumps({"said": said}))
+    return 0
+
+
+def _update(arguments: argparse.Namespace) -> int:
+    from autcar.appliance.slots import Slots
+
+    if os.geteuid() != 0:
+        # The same command and standard input, as root: software is root's.
+        os.execvp("sudo", ["sudo", "-n", *sys.argv])
+    slots = Slots()
+    if arguments.back:
+        said = slots.back()
+    else:
+        said = slots.receive(sys.stdin.buffer, arguments.what, alone=arguments.alone)
     print(json.dumps({"said": said}))
     return 0
 

@@ -82,6 +82,8 @@ class Control:
 
 def ask(request: str, folder: Path | None = None, timeout_s: float = 5.0) -> dict[str, Any]:
     """Ask the running service. Raises :class:`ControlError` when none answers."""
+    if not hasattr(socket, "AF_UNIX"):
+        raise ControlError("no service runs on this machine; `autcar status` asks the cars")
     path = (folder or places.running()) / NAME
     data = b""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:

@@ -23,7 +23,7 @@ examples:
 
 A bundle that fails its own card is refused: no test figures (card), one answer to
 everything (classes), no better than the commonest command (baseline), a quantized file
-that answers otherwise (parity), leaving an easy simulated track (simulator).
+that answers otherwise (parity), too few of 6 simulated tracks driven well (simulator).
 --skip leaves one out and --force all; the car remembers which.
 
 cars.toml:

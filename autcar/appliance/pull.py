@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import tarfile
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import IO
 
 from autcar.appliance.car_side import DIGESTS
@@ -33,7 +33,9 @@ def pull(car: RemoteCar, to: Path) -> str:
     """
     offered = car.ask("offer")
     for name in offered:
-        if Path(name).is_absolute() or ".." in Path(name).parts:
+        # Also where C:x or a backslash would lead, on a workstation with Windows.
+        windows = PureWindowsPath(name)
+        if windows.drive or windows.root or ".." in windows.parts:
             raise DataError(f"{car.name} offers {name!r}, which lies outside its recordings")
     wanted = [name for name, (size, mtime) in offered.items() if not _have(to / name, size, mtime)]
     if not wanted:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from autcar.bundle import Bundle
 
 MOST_DISAGREEMENT = 0.02
-SIMULATOR_S = 20.0
-SIMULATOR_TRACK = 1
 
 
 @dataclass(frozen=True)
@@ -72,21 +68,11 @@ def _parity(bundle: Bundle) -> str | None:
 
 
 def _simulator(bundle: Bundle) -> str | None:
-    from autcar.config import CameraSection, Config
-    from autcar.rig import open_rig
-    from autcar.safety import Gate
-    from edge.drive import drive_rig
-    from edge.pilots import BundlePilot
+    if bundle.manifest.task != "drive":
+        return None  # what follows or classifies has no lane to keep
+    from autcar.appliance.tracks import drive_tracks, objection
 
-    manifest = bundle.manifest
-    config = Config(camera=replace(CameraSection(), width=manifest.width, height=manifest.height))
-    config = replace(config, simulator=replace(config.simulator, seed=SIMULATOR_TRACK))
-    with redirect_stdout(io.StringIO()), open_rig(config, realtime=False) as rig:
-        run = drive_rig(rig, BundlePilot(bundle), Gate(config.safety), SIMULATOR_S)
-    if run.well:
-        return None
-    fate = f"stopped: {run.reason.value}" if run.reason else "left the track"
-    return f"in the simulator (easy track, {SIMULATOR_S:g} s) it {fate}"
+    return objection(drive_tracks(bundle.folder))
 
 
 def _test(bundle: Bundle) -> dict[str, Any]:

@@ -96,17 +96,31 @@ def _mode(parser: Any, text: str) -> None:
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to do: what it is, whether it is done already, and how."""
+    """One thing to do: what it is, whether it is done already, and how.
+
+    Where ``by_hand``, it is a person's to do before any other step is taken.
+    """
 
     text: str
     done: Callable[[], bool]
     do: Callable[[], object]
+    by_hand: bool = False
 
 
 def carry_out(steps: Sequence[Step], *, dry_run: bool) -> int:
-    """Do what is not done yet, saying so; returns how many steps were taken."""
+    """Do what is not done yet, saying so; returns how many steps were taken.
+
+    Raises :class:`ServiceError`, before anything is done, where a person has to go first.
+    """
+    first = [step.text for step in steps if step.by_hand]
+    if first and not dry_run:
+        raise ServiceError("\n".join(first))
+    for text in first:
+        print(f"  first   {text}")
     taken = 0
     for step in steps:
+        if step.by_hand:
+            continue
         if step.done():
             print(f"  is so   {step.text}")
             continue
@@ -139,9 +153,13 @@ class Installer:
     ) -> list[Step]:
         """The steps that make this a car that starts ``mode`` at boot."""
         steps = [self._user(), *self._groups(), *self._software(), self._config(source)]
-        drop_in = car_drop_in(config)
+        try:
+            drop_in = car_drop_in(config)
+        except ServiceError as error:
+            steps.append(_by_hand(str(error)))
+            drop_in = ""
         for name, unit in UNITS.items():
-            content = (unit_folder() / unit).read_text()
+            content = (unit_folder() / unit).read_text(encoding="utf-8")
             steps.append(self._file(self.units / unit, content))
             text = drop_in + (_arm_lines(content) if arm and name == "drive" else "")
             steps.append(self._file(self.units / f"{unit}.d" / "car.conf", text))
@@ -216,12 +234,14 @@ class Installer:
         steps = []
         if not current.exists():
             if here.parts[1:2] in (("home",), ("root",), ("tmp",)):
-                raise ServiceError(
+                text = (
                     f"autcar runs from {here}, which services must not read; install it for "
                     f"all:\n  sudo python3 -m venv --system-site-packages /opt/autcar/a\n"
                     f"  sudo /opt/autcar/a/bin/pip install 'autcar[car]'\n"
                     f"  sudo /opt/autcar/a/bin/autcar service install"
                 )
+                steps.append(_by_hand(text))
+                here = self.root / places.SOFTWARE / "a"
             steps.append(_link(current, here))
         steps.append(_link(program, Path("/", places.SOFTWARE, "current/bin/autcar")))
         return steps
@@ -366,6 +386,10 @@ def _link(link: Path, target: Path) -> Step:
     )
 
 
+def _by_hand(text: str) -> Step:
+    return Step(text, lambda: False, lambda: None, by_hand=True)
+
+
 def _user_exists(name: str) -> bool:
     import pwd
 
@@ -392,12 +416,21 @@ def _run(*command: str) -> None:
         ) from error
 
 
+def _need_linux() -> None:
+    if sys.platform != "linux":
+        raise ServiceError(
+            "services need Linux with systemd, as a car has it; "
+            "from here a car is asked by `autcar status pi@car.local`"
+        )
+
+
 def _need_root(what: str) -> None:
     if os.geteuid() != 0:
         raise ServiceError(f"this needs root: sudo autcar service {what}")
 
 
 def _install(arguments: argparse.Namespace) -> int:
+    _need_linux()
     if not arguments.dry_run:
         _need_root("install")
     source = Path(arguments.config) if arguments.config else None
@@ -417,6 +450,7 @@ def _install(arguments: argparse.Namespace) -> int:
 
 
 def _remove(arguments: argparse.Namespace) -> int:
+    _need_linux()
     if not arguments.dry_run:
         _need_root("remove")
     carry_out(Installer().remove(purge=arguments.purge), dry_run=arguments.dry_run)
@@ -444,6 +478,7 @@ def _tell(arguments: argparse.Namespace) -> int:
 
 
 def _logs(arguments: argparse.Namespace) -> int:
+    _need_linux()
     command = ["journalctl", "--no-pager", "-n", str(arguments.lines)]
     command += ["-f"] * arguments.follow
     for unit in UNITS.values():
@@ -463,12 +498,24 @@ def _status(arguments: argparse.Namespace) -> int:
 
 def systemctl(*command: str, check: bool = True) -> str:
     """Run systemctl, by sudo where this user is not root and something is to change."""
+    _need_linux()
     prefix = [] if os.geteuid() == 0 or command[0] in ("show", "cat") else ["sudo", "-n"]
     full = [*prefix, "systemctl", *command]
     try:
-        done = subprocess.run(full, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            full,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "LC_ALL": "C"},
+        )
     except FileNotFoundError:
         raise ServiceError(f"{full[0]} is not here; services need Linux with systemd") from None
+    if check and "not been booted with systemd" in done.stderr:
+        raise ServiceError(
+            "no systemd runs here, so there are no services; "
+            "a car is asked by `autcar status pi@car.local`"
+        )
     if check and done.returncode:
         raise ServiceError(
             f"`{' '.join(full)}` failed: {done.stderr.strip()}; look at `autcar service logs`"

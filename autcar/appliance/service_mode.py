@@ -18,6 +18,7 @@ CAMERA_WAIT_S = 10.0
 
 def open_when_there(config: Config, notifier: Notifier) -> Rig:
     """Open the car; a camera may appear some seconds after the boot."""
+    notifier.step("opening camera and motors")
     until = time.monotonic() + CAMERA_WAIT_S
     while True:
         try:
@@ -25,5 +26,5 @@ def open_when_there(config: Config, notifier: Notifier) -> Rig:
         except CameraError as error:
             if time.monotonic() > until:
                 raise
-            notifier.status(f"waiting for the camera: {error}")
+            notifier.step(f"waiting for the camera: {error}")
             time.sleep(1.0)

@@ -11,7 +11,6 @@ import json
 import os
 import re
 import shutil
-import tarfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,13 +18,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from autcar.appliance import places
+from autcar.appliance import parcel, places
 from autcar.bundle import MANIFEST, Bundle, load_bundle, shipped_bundle
 from autcar.config import Config
 from autcar.errors import AutcarError, BundleError, DataNotFoundError
 
 SHIPPED = "shipped"
-_LARGEST = 500_000_000
 _FEWEST_FREE = 50_000_000
 _LOCK = "trial.lock"
 
@@ -113,7 +111,9 @@ class Shelf:
         incoming = self.folder / f".incoming.{os.getpid()}"
         incoming.mkdir()
         try:
-            _unpack(stream, incoming)
+            parcel.unpack(stream, incoming)
+            if not (incoming / MANIFEST).is_file():
+                raise BundleError("the upload broke off; deploy again")
             bundle = load_bundle(incoming)
             check_runs(bundle, config)
             name = shelf_name(bundle)
@@ -156,7 +156,7 @@ class Shelf:
         link, folder = self._running / "trial", self.find(name)
         self._make()
         # Opened to read, as anybody may; root or another user may have made it.
-        with open(os.open(self._running / _LOCK, os.O_RDONLY | os.O_CREAT, 0o644)) as lock:
+        with open(os.open(self._running / _LOCK, os.O_RDONLY | os.O_CREAT, 0o644), "rb") as lock:
             for attempt in range(10):  # a service that starts looks at the lock for a moment
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -178,7 +178,7 @@ class Shelf:
         import fcntl
 
         try:
-            with open(self._running / _LOCK) as lock:
+            with open(self._running / _LOCK, "rb") as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
@@ -216,7 +216,7 @@ class Shelf:
     def history(self) -> list[dict[str, Any]]:
         """What was deployed, oldest first."""
         try:
-            lines = (self.state / "deployments.jsonl").read_text().splitlines()
+            lines = (self.state / "deployments.jsonl").read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
             return []
         entries = []
@@ -301,36 +301,12 @@ def pack(folder: Path, to: IO[bytes]) -> None:
     """Write a bundle as the tar stream that :meth:`Shelf.receive` takes."""
     bundle = load_bundle(folder)
     names = [MANIFEST, "card.md", *(variant.file for variant in bundle.manifest.variants)]
-    with tarfile.open(fileobj=to, mode="w|") as tar:
-        for name in names:
-            if (folder / name).is_file():
-                tar.add(folder / name, name, recursive=False)
+    parcel.pack((folder / name for name in names if (folder / name).is_file()), to)
 
 
 def as_dict(shelved: Shelved) -> dict[str, Any]:
     """A model on the car, JSON-able."""
     return asdict(shelved)
-
-
-def _unpack(stream: IO[bytes], folder: Path) -> None:
-    total = 0
-    ended = False
-    try:
-        with tarfile.open(fileobj=stream, mode="r|") as tar:
-            for member in tar:
-                total += member.size
-                plain = member.isfile() and Path(member.name).name == member.name
-                if not plain or member.name.startswith(".") or total > _LARGEST:
-                    raise BundleError(f"the stream holds {member.name!r}, which is no bundle's")
-                source = tar.extractfile(member)
-                assert source is not None
-                with open(folder / member.name, "wb") as file:
-                    shutil.copyfileobj(source, file)
-            ended = True
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise BundleError(f"the upload broke off ({error}); deploy again") from error
-    if not ended or not (folder / MANIFEST).is_file():
-        raise BundleError("the upload broke off; deploy again")
 
 
 def _target(link: Path) -> str | None:

@@ -29,6 +29,6 @@ def health(root: Path = _SYS) -> dict[str, float | bool]:
 
 def _number(path: Path, base: int = 10) -> int | None:
     try:
-        return int(path.read_text().strip(), base)
+        return int(path.read_text(encoding="utf-8").strip(), base)
     except (OSError, ValueError):
         return None

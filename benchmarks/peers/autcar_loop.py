@@ -6,7 +6,6 @@ Imports as ``autcar drive`` does: the guardian starts before anything heavy.
 
 from __future__ import annotations
 
-import gc
 import json
 import sys
 import time
@@ -18,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from autcar.cli import parse
 from autcar.config import load_config
 from autcar.wheels import GuardedWheels
+from edge.cli import start_quickly
 
 FPS = 30
 
@@ -134,7 +134,7 @@ def _rss_mb(process: str) -> float:
 def main() -> None:
     frames, folder, seconds, spawned = sys.argv[1:]
     parse(["drive"])
-    gc.disable()  # as `autcar drive` does until the loop turns
+    start_quickly()
     load_config()
     path = str(Path(frames).with_name("wires"))
     wheels = GuardedWheels({"driver": "simulator", "wires": path}, wait=False)

@@ -120,9 +120,10 @@ class Car:
             self.close()
             raise
 
-    def boot(self, script: Path, *arguments: str, within_s: int = 300) -> str:
+    def boot(self, script: Path, *arguments: str, within_s: int = 600) -> str:
         """Boot, run ``script`` as root by the car's Python, power off; returns the console."""
         shutil.copy(script, self.root / "scenario.py")
+        shutil.copy(REPOSITORY / "tests/cockpit_page.py", self.root)
         command = " ".join(("/opt/autcar/a/bin/python -u /scenario.py", *arguments))
         (self.root / "etc/systemd/system/scenario.service").write_text(
             "[Unit]\nAfter=multi-user.target\nSuccessAction=poweroff-force\n"

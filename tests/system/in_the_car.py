@@ -162,6 +162,17 @@ def drive() -> dict:
     }
 
 
+def priority() -> dict:
+    """Whether the guardian got the place ahead of others that its unit lets it ask for."""
+    process = fresh()
+    limits = Path(f"/proc/{process}/limits").read_text().splitlines()
+    return {
+        "limit": next(line for line in limits if line.startswith("Max nice")).split()[3],
+        "guardian": os.getpriority(os.PRIO_PROCESS, guardian(process)),
+        "driver": os.getpriority(os.PRIO_PROCESS, process),
+    }
+
+
 def fault(bring_about, timeout_s: float = 20.0) -> dict:
     """Bring a fault about while the car drives; how it rests, and comes back disarmed."""
     rest = 0.0
@@ -339,6 +350,87 @@ def capture_hangs() -> dict:
     }
 
 
+class Person:
+    """Somebody at a browser who takes the wheel and keeps driving, in a thread."""
+
+    def __init__(self) -> None:
+        import threading
+
+        self._on = True
+        self._thread = threading.Thread(target=self._live, daemon=True)
+        self._thread.start()
+
+    def leave(self) -> None:
+        self._on = False
+        self._thread.join()
+
+    def _live(self) -> None:
+        import asyncio
+
+        asyncio.run(self._drive())
+
+    async def _drive(self) -> None:
+        import asyncio
+
+        import aiohttp
+        from cockpit_page import Page
+
+        origin = {"Origin": "http://localhost:8080"}
+        async with aiohttp.ClientSession() as session:
+            page = Page(await session.ws_connect("ws://localhost:8080/socket", headers=origin))
+            await page.take()
+            await page.send({"do": "record"})
+            while self._on and not page.socket.closed:
+                await page.beat("move_medium_forward")
+                await asyncio.sleep(0.05)
+            page.reader.cancel()
+
+
+def _person_drives() -> tuple[int, Wires, Person]:
+    run("systemctl", "reset-failed", EDGE, CAPTURE, ok=False)
+    run("autcar", "service", "start", "record")
+    person, wires = Person(), Wires(RUN / "wires")
+    wait(lambda: moving(wires), what="wheels that a person turns")
+    time.sleep(1.0)
+    return int(prop("MainPID", CAPTURE)), wires, person
+
+
+def capture_kill() -> dict:
+    """The cockpit's service dies while a person drives and records; and with it the guardian."""
+    from autcar.session import read_session
+
+    rests, backs, drivers = [], [], []
+    for both in (False, True):
+        process, wires, person = _person_drives()
+        driver = ask("status")["driver"]
+        began = time.monotonic()
+        if both:
+            last = guardian(process)
+            os.kill(last, signal.SIGSTOP)
+            os.kill(process, signal.SIGKILL)
+            os.kill(last, signal.SIGKILL)
+        else:
+            os.kill(process, signal.SIGKILL)
+        rests.append(time_to_rest_ms(wires, began))
+        wait(lambda old=process: is_ready(old, CAPTURE), what="the cockpit's service again")
+        backs.append(round(time.monotonic() - began, 2))
+        person.leave()
+        drivers.append([driver, ask("status")["driver"]])
+    _process, wires, person = _person_drives()  # who comes back drives on
+    person.leave()
+    wait(lambda: not moving(wires), what="rest after the person has left")
+    sessions = sorted(Path("/var/lib/autcar/recordings").glob("*/training.csv"))
+    read = [read_session(path.parent) for path in sessions]
+    run("autcar", "service", "stop")
+    return {
+        "rest_ms": rests,
+        "ready_again_s": backs,
+        "drivers": drivers,
+        "frames": [len(session.records) for session in read],
+        "problems": [problem for session in read for problem in session.problems],
+    }
+
+
 def arm_before_power_off() -> dict:
     """Leave the car driving: the power goes."""
     driving()
@@ -427,6 +519,108 @@ def models() -> dict:
         "stranger": stranger,
         "friend": [by_friend, friend],
         "trial_left": (RUN / "trial").is_symlink(),
+    }
+
+
+def model_hangs() -> dict:
+    """A model whose load never ends: its file is a pipe into which nobody writes."""
+    fresh()
+    before = ask("status")["folder"]
+    name = receive("hangs")
+    for file in Path("/var/lib/autcar/models", name).glob("*.tflite"):
+        file.unlink()
+        os.mkfifo(file)
+    began = time.monotonic()
+    said = run("autcar", "models", "use", name, ok=False)
+    took = time.monotonic() - began
+    after = ask("status")
+    run("systemctl", "reset-failed", EDGE, ok=False)
+    import shutil
+
+    shutil.rmtree(Path("/var/lib/autcar/models", name))
+    return {
+        "said": said,
+        "took_s": round(took, 1),
+        "before": before,
+        "after": after["folder"],
+        "armed": after["armed"],
+        "trial_left": (RUN / "trial").is_symlink(),
+    }
+
+
+def update_by_ssh() -> dict:
+    """A workstation brings a wheel to a user with sudo, and takes it back."""
+    fresh()
+    (wheel,) = Path("/wheels").glob("autcar-*.whl")
+    car = ("--car", "pi@car", "--ssh-config", "/tmp/ssh_config")
+    before = Path("/opt/autcar/current").resolve().name
+    began = time.monotonic()
+    said = run("autcar", "update", str(wheel), "--wheels", "/wheels", *car, ok=False)
+    took = time.monotonic() - began
+    after = Path("/opt/autcar/current").resolve().name
+    ready = ask("status")["ready"]
+    left = [str(path) for path in Path("/opt/autcar", after).glob("*") if path.suffix == ".whl"]
+    left += [str(path) for path in Path("/opt/autcar").glob("*/wheels")]
+    left += [str(path) for path in Path("/opt/autcar").glob("*/unfinished")]
+    back = run("autcar", "update", "--back", *car, ok=False)
+    program = Path(f"/proc/{pid()}/cmdline").read_bytes().split(b"\0")[0].decode()
+    # A wheel of which only the first half arrives.
+    whole = subprocess.run(
+        ["tar", "-C", "/wheels", "-cf", "-", wheel.name], stdout=subprocess.PIPE, check=True
+    ).stdout
+    cut = subprocess.run(
+        [
+            *("ssh", "-F", "/tmp/ssh_config", "pi@car"),
+            f"autcar car-side update --what {wheel.name} --alone",
+        ],
+        input=whole[: len(whole) // 2],
+        capture_output=True,
+    )
+    return {
+        "said": said,
+        "took_s": round(took, 1),
+        "slots": [before, after, Path("/opt/autcar/current").resolve().name],
+        "ready": ready,
+        "back": back,
+        "program": program,
+        "cut": cut.stderr.decode(),
+        "left": left,
+        "after_cut": sorted(path.name for path in Path("/opt/autcar").iterdir()),
+    }
+
+
+def update_before_power_off() -> dict:
+    """The power goes while new software is on trial."""
+    fresh()
+    (wheel,) = Path("/wheels").glob("autcar-*.whl")
+    current = Path("/opt/autcar/current").resolve()
+    subprocess.Popen(["autcar", "update", str(wheel), "--wheels", "/wheels"])
+
+    def tried() -> bool:
+        try:
+            program = Path(f"/proc/{pid()}/cmdline").read_bytes()
+            return str(current).encode() not in program and ask("status")["ready"]
+        except Exception:
+            return False
+
+    wait(tried, 240, "new software on trial")
+    return {
+        "current": str(current),
+        "still": str(Path("/opt/autcar/current").resolve()),
+        "tried": Path(f"/proc/{pid()}/cmdline").read_bytes().split(b"\0")[0].decode(),
+    }
+
+
+def after_update_cut() -> dict:
+    wait(lambda: is_ready() or is_ready(unit=CAPTURE), 30, "a service after the boot")
+    program = Path(f"/proc/{pid()}/cmdline").read_bytes().split(b"\0")[0].decode()
+    back = run("autcar", "update", "--back", ok=False)
+    return {
+        "current": str(Path("/opt/autcar/current").resolve()),
+        "program": program,
+        "drop_ins": [str(path) for path in Path("/run/systemd/system").rglob("trial.conf")],
+        "back": back,
+        "slots": sorted(path.name for path in Path("/opt/autcar").iterdir()),
     }
 
 

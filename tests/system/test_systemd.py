@@ -20,18 +20,33 @@ pytestmark = [
 ]
 
 FIRST = (
-    *("install", "drive", "kill", "kill_all", "kill_guardian", "hang", "hang_all", "stop"),
+    *(
+        "install",
+        "drive",
+        "priority",
+        "kill",
+        "kill_all",
+        "kill_guardian",
+        "hang",
+        "hang_all",
+        "stop",
+    ),
     *(
         "five_crashes",
         "wrong_config",
         "no_camera",
         "both_services",
         "capture_hangs",
+        "capture_kill",
         "arm_before_power_off",
     ),
 )
-SECOND = ("after_reboot", "arm_at_boot", "models", "deploy_by_ssh", "trial_before_power_off")
-THIRD = ("after_trial", "update", "remove")
+SECOND = (
+    *("after_reboot", "arm_at_boot", "models", "model_hangs", "deploy_by_ssh", "update_by_ssh"),
+    "trial_before_power_off",
+)
+THIRD = ("after_trial", "update", "update_before_power_off")
+FOURTH = ("after_update_cut", "remove")
 
 UNITS = ("autcar-edge.service", "autcar-capture.service")
 
@@ -41,7 +56,7 @@ def booted(tmp_path_factory):
     car = Car(tmp_path_factory.mktemp("car"))
     try:
         script = Path(__file__).with_name("in_the_car.py")
-        console = [car.boot(script, *names) for names in (FIRST, SECOND, THIRD)]
+        console = [car.boot(script, *names) for names in (FIRST, SECOND, THIRD, FOURTH)]
         found = {p.stem: json.loads(p.read_text()) for p in car.results.glob("*.json")}
         return found, "\n".join(console)
     finally:
@@ -86,6 +101,13 @@ def test_drive(seen):
     assert seen["disarm"] == [False, "at rest: not armed\n"]
     assert seen["rest_ms"] <= 100
     assert seen["still_active"] == "active"
+
+
+def test_priority(seen):
+    if seen["limit"] == "0":
+        pytest.skip("root may raise no limit here (no CAP_SYS_RESOURCE), so LimitNICE= is void")
+    assert seen["guardian"] == -10
+    assert seen["driver"] == 0
 
 
 @pytest.mark.parametrize(
@@ -152,6 +174,19 @@ def test_capture_hangs(seen):
     assert seen["stopped"][1] == "success"
 
 
+def test_capture_kill(seen):
+    alone, both = seen["rest_ms"]
+    print(f"a person drives, killed: at rest after {alone} ms; with the guardian {both} ms")
+    assert alone <= 50
+    assert both <= 1000
+    for before, after in seen["drivers"]:
+        assert before.startswith("browser")
+        assert after is None  # nobody drives until somebody takes the wheel again
+    assert len(seen["frames"]) == 3
+    assert min(seen["frames"]) >= 10  # of a second at 20 frames/s
+    assert all("torn" in problem or "cut" in problem for problem in seen["problems"])
+
+
 def test_after_reboot(seen, booted):
     assert booted[0]["arm_before_power_off"]["armed"]
     assert len(seen["active"]) == 1  # though both were enabled
@@ -176,6 +211,38 @@ def test_models(seen):
     assert "is not for you" in seen["stranger"]
     assert seen["friend"][0].startswith("friend-")
     assert seen["friend"][1] == "armed: it drives\n"
+
+
+def test_model_hangs(seen):
+    print(f"taken back after {seen['took_s']} s")
+    assert "was taken back" in seen["said"]
+    assert "did not become ready: loading hangs-" in seen["said"]
+    assert seen["took_s"] <= 50  # a step of a start may take 30 s
+    assert seen["before"] == seen["after"] == "default"
+    assert not seen["armed"]
+    assert not seen["trial_left"]
+
+
+def test_update_by_ssh(seen):
+    assert "✓ pi@car  autcar 0.1.0 runs, in slot b" in seen["said"], seen["said"]
+    assert seen["slots"] == ["a", "b", "a"]
+    assert seen["ready"]
+    assert "✓ pi@car  autcar 0.1.0 runs, in slot a" in seen["back"], seen["back"]
+    assert seen["program"].startswith("/opt/autcar/a/")
+    assert "not updated, a runs on: the upload broke off" in seen["cut"]
+    assert seen["left"] == []
+    assert seen["after_cut"] == ["a", "current"]
+
+
+def test_after_update_cut(seen, booted):
+    """The power went while new software was on trial: the old one runs, and nothing is left."""
+    before = booted[0]["update_before_power_off"]
+    assert before["current"] == before["still"] == seen["current"]
+    assert not before["tried"].startswith(before["current"])
+    assert seen["program"].startswith(seen["current"])
+    assert seen["drop_ins"] == []
+    assert "there is no software of before" in seen["back"]
+    assert seen["slots"] == [Path(seen["current"]).name, "current"]
 
 
 def test_deploy_by_ssh(seen):

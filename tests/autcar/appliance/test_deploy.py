@@ -98,7 +98,7 @@ def test_a_trial_is_over_with_its_end_and_after_a_boot(shelf, tmp_path):
 def test_a_stream_that_ends_early_leaves_nothing(shelf, tmp_path, share):
     whole = stream_of(bundle_called(tmp_path, "cut")).getvalue()
     end = len(whole.rstrip(b"\0"))
-    with pytest.raises(BundleError):
+    with pytest.raises((DataError, BundleError)):
         shelf.receive(io.BytesIO(whole[: int(share * end)]), Config())
     assert list(shelf.folder.iterdir()) == []
 
@@ -119,7 +119,7 @@ def test_no_file_is_written_outside(shelf, name):
         entry.size = 4
         tar.addfile(entry, io.BytesIO(b"evil"))
     stream.seek(0)
-    with pytest.raises(BundleError, match="no bundle's"):
+    with pytest.raises(DataError, match="does not take"):
         shelf.receive(stream, Config())
 
 
@@ -130,7 +130,7 @@ def test_no_link_is_followed(shelf):
         entry.type, entry.linkname = tarfile.SYMTYPE, "/etc/passwd"
         tar.addfile(entry)
     stream.seek(0)
-    with pytest.raises(BundleError, match="no bundle's"):
+    with pytest.raises(DataError, match="does not take"):
         shelf.receive(stream, Config())
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from autcar import cli
 from autcar.appliance.control import Control, ControlError, ask
 from autcar.appliance.service import (
     UNITS,
@@ -19,9 +20,10 @@ from autcar.appliance.service import (
     car_drop_in,
     carry_out,
     motor_pins,
+    unit_folder,
 )
 from autcar.appliance.service import health as health_of
-from autcar.appliance.systemd import JournalHandler, Notifier
+from autcar.appliance.systemd import STEP_S, JournalHandler, Notifier
 from autcar.config import Config, load_config
 from autcar.errors import ConfigError
 
@@ -100,10 +102,37 @@ def test_arming_at_boot_is_a_choice_of_the_owner(machine):
     )
 
 
-def test_an_environment_that_services_cannot_read_is_refused(tmp_path):
-    installer = Installer(tmp_path, lambda *command: None, Path("/home/pi/venv"))
+def test_an_environment_that_services_cannot_read_is_refused(tmp_path, capsys):
+    commands = []
+    installer = Installer(
+        tmp_path, lambda *command: commands.append(command), Path("/home/pi/venv")
+    )
+    steps = install(installer)
+    assert carry_out(steps, dry_run=True) > 5
+    planned = capsys.readouterr().out
+    assert "  first   autcar runs from /home/pi/venv" in planned
+    assert f"would   link {tmp_path}/opt/autcar/current → {tmp_path}/opt/autcar/a" in planned
+    assert "would   write" in planned
     with pytest.raises(ServiceError, match="python3 -m venv --system-site-packages /opt/autcar/a"):
-        install(installer)
+        carry_out(steps, dry_run=False)
+    assert commands == []
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_machine_without_systemd_is_told_in_a_line(tmp_path, monkeypatch, capsys):
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(
+        "#!/bin/sh\necho System has not been booted with systemd as init system >&2\nexit 1\n"
+    )
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert cli.main(["service", "status"]) == 2
+    said = "autcar: no systemd runs here, so there are no services; "
+    said += "a car is asked by `autcar status pi@car.local`\n"
+    assert capsys.readouterr().err == said
+    systemctl.unlink()
+    assert cli.main(["service", "status"]) == 2
+    assert "systemctl is not here; services need Linux" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
@@ -187,9 +216,18 @@ def test_what_systemd_hears(tmp_path):
             notifier.alive()
         said = [manager.recv(1000).decode() for _ in range(3)]
         assert said == ["STATUS=at rest: not armed", "READY=1", "WATCHDOG=1"]
+        notifier.step("opening the camera")
+        notifier.step("opening the camera")
+        said = [manager.recv(1000).decode() for _ in range(3)]
+        assert said == ["STATUS=opening the camera", *2 * ["EXTEND_TIMEOUT_USEC=30000000"]]
         manager.settimeout(0)
         with pytest.raises(BlockingIOError):
             manager.recv(1000)
+
+
+@pytest.mark.parametrize("unit", UNITS.values())
+def test_a_step_of_a_start_has_as_long_as_the_first_one(unit):
+    assert f"TimeoutStartSec={STEP_S}\n" in (unit_folder() / unit).read_text()
 
 
 def test_a_manager_that_does_not_read_holds_nobody_up(tmp_path):
