@@ -136,6 +136,7 @@ def _add_train(verbs: Any) -> None:
     add("--from", dest="start", type=Path, metavar="RUN", help="begin with a run's weights")
     add("--workers", type=_names, metavar="HOST:PORT,…", help="train on several machines at once")
     add("--worker", type=int, metavar="INDEX", help="which of the workers this one is, from 0")
+    add("--launch", action="store_true", help="be worker 0 and start the others over ssh")
     add("--gpu", metavar="N", help="train on this one; none for the CPU (what there is)")
     _add_schedule(parser.add_argument_group("how it learns"))
     _add_auto(parser.add_argument_group("unattended"))
@@ -220,15 +221,16 @@ def _train(arguments: argparse.Namespace) -> int:
             raise ConfigError(f"--{option.replace('_', '-')} belongs to --auto; say that, too")
     import_tensorflow()
     use_gpu(arguments.gpu)
-    workers = _workers(arguments)
-    run = None
-    if arguments.resume and workers.index == 0:
-        run = RunFolder.open(arguments.resume)
-    settings = _agreed(run.settings if run else None, arguments, workers)
-    if workers.index:
-        help_training(settings, terminal_progress(), workers)
-        return 0
-    result = train_bundle(settings, terminal_progress(), resume=run, workers=workers)
+    with _others(arguments):
+        workers = _workers(arguments)
+        run = None
+        if arguments.resume and workers.index == 0:
+            run = RunFolder.open(arguments.resume)
+        settings = _agreed(run.settings if run else None, arguments, workers)
+        if workers.index:
+            help_training(settings, terminal_progress(), workers)
+            return 0
+        result = train_bundle(settings, terminal_progress(), resume=run, workers=workers)
     print(table(result.evaluation))
     if result.steering:
         print(result.steering)
@@ -281,6 +283,17 @@ def _train_unattended(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _others(arguments: argparse.Namespace) -> contextlib.AbstractContextManager[None]:
+    """The other workers, if they are to be started from here."""
+    from trainer.launch import other_workers, worker_commands
+
+    if not arguments.launch or arguments.worker is not None:
+        return contextlib.nullcontext()
+    if not arguments.workers:
+        raise ConfigError("--launch starts the others of --workers HOST:PORT,…; name them, too")
+    return other_workers(worker_commands(arguments.workers, sys.argv[1:], Path.cwd()))
+
+
 def _workers(arguments: argparse.Namespace) -> Workers:
     """Those that were asked for, by options or by ``TF_CONFIG``; else this process alone."""
     from trainer.cluster import Cluster
@@ -288,6 +301,8 @@ def _workers(arguments: argparse.Namespace) -> Workers:
 
     if not arguments.workers:
         return Cluster.of_environment() or Workers()
+    if arguments.launch and arguments.worker is None:
+        return Cluster(arguments.workers, 0)
     if arguments.worker is None:
         raise ConfigError(
             f"which of the workers {','.join(arguments.workers)} is this one? give --worker 0 on "

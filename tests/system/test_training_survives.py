@@ -129,14 +129,14 @@ def test_killed_in_mid_epoch_and_a_full_disk_later_it_ends_as_if_never_cut_short
 
 
 def test_two_workers_learn_as_one_and_end_clearly_when_one_dies(place):
-    def two(start):
+    def hosts():
         with socket.socket() as one, socket.socket() as other:
             one.bind(("127.0.0.1", 0))
             other.bind(("127.0.0.1", 0))
-            hosts = ",".join(f"127.0.0.1:{s.getsockname()[1]}" for s in (one, other))
-        return [start("--workers", hosts, "--worker", index) for index in range(2)]
+            return ",".join(f"127.0.0.1:{end.getsockname()[1]}" for end in (one, other))
 
-    first, second = two(lambda *words: place.begin("two", *words))
+    workers = ("--workers", hosts())
+    first, second = [place.begin("two", *workers, "--worker", index) for index in (0, 1)]
     place.wait_for_an_epoch("two", first)
     second.send_signal(signal.SIGKILL)
     killed = time.monotonic()
@@ -147,7 +147,6 @@ def test_two_workers_learn_as_one_and_end_clearly_when_one_dies(place):
     second.communicate()
 
     run = place.run_of("two")
-    first, second = two(lambda *words: place.start("--resume", run, *words))
-    assert "worker 1 is done" in done(second)
-    assert "going on after epoch" in done(first)
+    told = done(place.start("--resume", run, "--workers", hosts(), "--launch"))
+    assert "going on after epoch" in told
     np.testing.assert_allclose(place.losses("two"), place.losses("whole"), rtol=2e-3)
