@@ -133,7 +133,13 @@ def _add_train(verbs: Any) -> None:
     add("--run-dir", type=Path, default=Path("runs"), help="for logs and pictures (runs)")
     add("--tensorboard", action="store_true", help="write event files into the run's folder, too")
     add("--resume", type=Path, metavar="RUN", help="go on with a run, with all its settings")
-    add("--from", dest="start", type=Path, metavar="RUN", help="begin with a run's weights")
+    add(
+        "--from",
+        dest="start",
+        type=Path,
+        metavar="RUN",
+        help="begin with a run's weights",
+    )
     add("--workers", type=_names, metavar="HOST:PORT,…", help="train on several machines at once")
     add("--worker", type=int, metavar="INDEX", help="which of the workers this one is, from 0")
     add("--launch", action="store_true", help="be worker 0 and start the others over ssh")

@@ -231,6 +231,8 @@ def _train_on(
         "forced": proof.failed if settings.force else [],
     }
     data = _describe_data(settings, dataset, split, shown)
+    if run is not None:
+        data["run"] = str(run.path)
     plots = {}
     if run is not None:
         learned.network.model.save(run.path / MODEL)

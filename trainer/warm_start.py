@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from autcar.bundle import MANIFEST
+from autcar.bundle import MANIFEST, load_bundle
 from autcar.errors import BundleError, DataNotFoundError
 
 MODEL = "model.keras"
@@ -15,15 +15,14 @@ MODEL = "model.keras"
 def begin_with(model: Any, folder: Path) -> str:
     """Give ``model`` the weights of the run in ``folder``, as far as they fit; says how far.
 
-    Weights are taken in order until one has another shape, so a network for other
-    classes keeps all but its last layer. Raises :class:`DataNotFoundError` when there is
-    no run, :class:`BundleError` when less than half of the network fits.
+    ``folder`` may be a bundle whose run is still there. Weights are taken in order until
+    one has another shape, so a network for other classes keeps all but its last layer.
+    Raises :class:`DataNotFoundError` when there is no run, :class:`BundleError` when less
+    than half of the network fits.
     """
     import keras
 
-    path = folder / MODEL
-    if not path.is_file():
-        raise DataNotFoundError(_missing(folder))
+    path = _model_of(folder)
     taken = keras.saving.load_model(path, compile=False).weights
     fitting = 0
     for target, source in zip(model.weights, taken, strict=False):
@@ -41,10 +40,17 @@ def begin_with(model: Any, folder: Path) -> str:
     return f"begins with {path}" + (f"; the last {rest} weights begin anew" if rest else "")
 
 
-def _missing(folder: Path) -> str:
-    if (folder / MANIFEST).is_file():
-        return (
-            f"{folder} is a bundle without {MODEL}: its .tflite files cannot be trained "
-            f"further; give the run's folder under runs/ that it came from"
+def _model_of(folder: Path) -> Path:
+    if (folder / MODEL).is_file():
+        return folder / MODEL
+    if not (folder / MANIFEST).is_file():
+        raise DataNotFoundError(
+            f"there is no {folder / MODEL} to begin with; give the folder of a run, or train anew"
         )
-    return f"there is no {folder / MODEL} to begin with; give the folder of a run, or train anew"
+    run = load_bundle(folder).manifest.data.get("run")
+    if run and (Path(run) / MODEL).is_file():
+        return Path(run) / MODEL
+    raise DataNotFoundError(
+        f"{folder} is a bundle, whose .tflite files cannot be trained further, and the run that "
+        f"made it is not here ({run or 'it names none'}); give that run's folder"
+    )
