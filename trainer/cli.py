@@ -164,6 +164,12 @@ def _add_schedule(group: Any) -> None:
     )
     add("--warm-up", type=float, metavar="EPOCHS", help="the rate rises for so long (0.5)")
     add("--optimizer", choices=("adam", "nadam", "sgd"), help="(adam)")
+    add(
+        "--precision",
+        choices=("float32", "bfloat16", "float16"),
+        default="float32",
+        help="of the activations in training: halves pay on a GPU (float32)",
+    )
     add("--l2", type=float, help="penalty on the squares of all kernels (0)")
     add("--label-smoothing", type=float, default=0.1, help="share of doubt in the labels (0.1)")
     add("--focal", type=float, default=0.0, help="exponent that plays down what is right (0)")
@@ -360,6 +366,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         balance=arguments.balance,
         label_smoothing=arguments.label_smoothing,
         focal=arguments.focal,
+        precision=arguments.precision,
         start=arguments.start,
         split=arguments.split,
         validation=arguments.validation,

@@ -89,7 +89,7 @@ class Network:
         heads = dataset.heads
         if heads is None and networks.has_heads(settings.network) and named == LABELS:
             heads = Heads.of_drive()
-        with workers.scope():
+        with workers.scope(), networks.precision(settings.precision):
             if heads is not None:
                 built = networks.build_heads(settings.network, height, width, heads)
             else:
@@ -179,10 +179,11 @@ def learn(
         workers=workers,
     )
     progress.say(f"{history.ended}; kept epoch {history.best}")
-    if workers.count > 1:
-        # What was made for many cannot be converted: one like it takes the weights.
+    if workers.count > 1 or settings.precision != "float32":
+        # What was made for many, or for halves, cannot be converted: one like it takes
+        # the weights.
         weights = model.get_weights()
-        network = Network.new(settings, dataset, Workers())
+        network = Network.new(replace(settings, precision="float32"), dataset, Workers())
         network.model.set_weights(weights)
     return Learned(network, network.answering(dataset.classes), history, rows)
 

@@ -26,6 +26,7 @@ class Settings:
     place of showing them more often. ``augment_factor`` is how often an image is shown
     in an epoch, each time augmented anew. Only the ``first_classes`` are learnt, where
     that is not 0. ``tensorboard`` writes event files into the run's folder.
+    ``precision`` is that of the activations in training; weights are ``float32`` always.
     ``variants`` are the kinds of :data:`trainer.quantize.KINDS` to make; ``force`` ships
     even those that do not answer as the trained model does.
     ``keep_earlier``: a bundle that is there already gets another name, and stays.
@@ -42,6 +43,7 @@ class Settings:
     first_classes: int = 0
     augment: str = "default"
     balance: Literal["upsample", "weights", "none"] = "upsample"
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
     label_smoothing: float = 0.1
     focal: float = 0.0
     start: Path | None = None

@@ -3,6 +3,7 @@ import pytest
 
 from autcar.errors import DataError
 from tests.trainer.columns import Columns, Lines, network
+from trainer.networks import precision
 from trainer.schedule import Schedule
 from trainer.training import fit, predict, seed_everything
 
@@ -96,3 +97,15 @@ def test_ctrl_c_keeps_the_best_epoch_so_far():
 def test_ctrl_c_before_the_first_epoch_is_done_interrupts():
     with pytest.raises(KeyboardInterrupt):
         trained(Schedule(epochs=9), training=interrupt_at(1, 1))
+
+
+@pytest.mark.parametrize("name", ["bfloat16", "float16"])
+def test_half_precision_learns_as_well_with_whole_weights(name):
+    seed_everything(0)
+    with precision(name):
+        model = network()
+    history = fit(
+        model, Columns(), Columns(40, seed=1), Schedule(epochs=6, learning_rate=5e-3), Lines()
+    )
+    assert history.epochs[history.best - 1].val_accuracy > 0.95
+    assert {str(weights.dtype) for weights in model.get_weights()} == {"float32"}

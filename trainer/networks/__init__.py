@@ -9,9 +9,11 @@ probabilities by head in their place.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ __all__ = [
     "check_name",
     "has_heads",
     "joined",
+    "precision",
     "spread",
 ]
 
@@ -75,6 +78,19 @@ def build_heads(name: str, height: int, width: int, heads: Heads) -> Any:
         model = _module(name).build(height, width, len(heads.classes))
     shapes = model.compute_output_shape(model.input_shape)
     return model if isinstance(shapes, dict) else with_heads(model, heads)
+
+
+@contextlib.contextmanager
+def precision(name: str) -> Iterator[None]:
+    """Networks built here compute in ``name``, such as ``bfloat16``; weights are ``float32``."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name if name == "float32" else f"mixed_{name}")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def has_heads(name: str) -> bool:
