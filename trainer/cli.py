@@ -168,7 +168,7 @@ def _add_schedule(group: Any) -> None:
         "--precision",
         choices=("float32", "bfloat16", "float16"),
         default="float32",
-        help="of activations in training; halves are quicker where the hardware has them (float32)",
+        help="of activations in training; halves are quicker where hardware has them (float32)",
     )
     add("--l2", type=float, help="penalty on the squares of all kernels (0)")
     add("--label-smoothing", type=float, default=0.1, help="share of doubt in the labels (0.1)")
