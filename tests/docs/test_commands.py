@@ -48,7 +48,7 @@ ON_A_CAR = {
 }
 """Verbs that need a car, or change this machine."""
 
-LONG = {"demo", "sweep"}
+LONG = {"demo", "networks", "sweep"}
 """Verbs that take minutes however small; they have tests of their own."""
 
 WITH_A_PERSON = {"--gamepad", "--keyboard", "--service"}
@@ -56,6 +56,7 @@ WITH_A_PERSON = {"--gamepad", "--keyboard", "--service"}
 SMALL = {
     "bench": "--runs 5 --seconds 0.5",
     "drive": "--seconds 1",
+    "eval": "--seconds 1",
     "eval": "--seconds 1",
     "improve": "--rounds 1 --frames 300 --corrections 60 --epochs 1 --tracks 1 --seconds 2",
     "record": "--seconds 1 --port 0",
