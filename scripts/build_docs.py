@@ -65,7 +65,7 @@ def _link(path: Path, found: re.Match[str]) -> str:
     file = (path.parent / target).resolve()
     if not file.exists():
         raise SystemExit(f"{path}: {found[0]} leads nowhere")
-    if file.suffix != ".md" or not (file.parent == REPOSITORY or _in_docs(file)):
+    if not (_in_docs(file) or (file.suffix == ".md" and file.parent == REPOSITORY)):
         return found["text"]
     here, there = place_of(path).parent, place_of(file)
     return f"[{found['text']}]({Path(os.path.relpath(there, here)).as_posix()}{anchor})"

@@ -57,7 +57,6 @@ SMALL = {
     "bench": "--runs 5 --seconds 0.5",
     "drive": "--seconds 1",
     "eval": "--seconds 1",
-    "eval": "--seconds 1",
     "improve": "--rounds 1 --frames 300 --corrections 60 --epochs 1 --tracks 1 --seconds 2",
     "record": "--seconds 1 --port 0",
     "train": "--epochs 1 --size 64x48 --variants float32 --force --output models/trained",

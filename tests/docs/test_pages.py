@@ -9,6 +9,7 @@ import pytest
 from scripts.build_docs import ROOT_PAGES, page
 from scripts.reference import TABLES
 from tests.conftest import REPOSITORY
+from tests.faults.scenarios import SCENARIOS
 
 PAGES = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md")])
 OTHERS = sorted(REPOSITORY.glob("examples/**/*.md"))
@@ -48,6 +49,24 @@ def test_the_site_takes_the_page(path, monkeypatch):
         "scripts.build_docs.TABLES", {known: lambda: "| a |\n| --- |" for known in TABLES}
     )
     assert page(path).startswith("# ")
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name)
+def test_tests_that_are_named_are_there(path):
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?", path.read_text("utf-8"))
+    for file, function in named:
+        assert (REPOSITORY / file).is_file(), f"{name(path)} names {file}"
+        text = (REPOSITORY / file).read_text("utf-8")
+        assert not function or f"def {function}(" in text, (
+            f"{name(path)}: {file} has no {function}"
+        )
+
+
+def test_safetys_promises_are_those_that_are_tested():
+    rows = re.findall(
+        r"\| `([^`]+)` \| (\d+) ms \|", (REPOSITORY / "SAFETY.md").read_text("utf-8")
+    )
+    assert dict(rows) == {one.name: str(one.promise_ms) for one in SCENARIOS}
 
 
 def test_the_menu_has_every_page():
