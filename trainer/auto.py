@@ -388,9 +388,10 @@ def plot_attempts(state: State, path: Path) -> Path:
         axes.axvline(done + 0.5, color=GREY, lw=0.4, zorder=0)
         axes.annotate(
             f"{attempt.number}. {attempt.change}",
-            (done + 0.7, 0.02),
-            rotation=90,
+            (done + 0.7, 1.03),
+            rotation=30,
             va="bottom",
+            annotation_clip=False,
             fontsize=8,
             color=GREY,
         )
