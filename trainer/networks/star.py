@@ -1,8 +1,8 @@
 """Three convolutions of 32, 32 and 16 with max-pooling, and a dense layer of 128.
 
 The classifier of AutSplit's tutorials: batch normalisation after each convolution, He
-initialisation, L2 of 1e-4. The first convolution has a stride of 2: at full resolution
-its batch normalisation alone would cost more than all the rest.
+initialisation, L2 of 1e-4. Of large frames the first convolution looks at every second
+pixel: at full resolution its batch normalisation alone would cost more than all the rest.
 """
 
 from __future__ import annotations
@@ -23,12 +23,16 @@ from keras.layers import (
 from keras.regularizers import L2
 
 L2_PENALTY = 1e-4
+SMALL = 96
+"""Pixels up to which a frame's shorter side is read at full resolution: of crops 40 high
+little would be left after three poolings and a stride."""
 
 
 def build(height: int, width: int, classes: int) -> Any:
     """RGB frames 0…255, N×height×width×3 → N×classes probabilities."""
     network = Sequential([Input((height, width, 3)), Rescaling(1 / 255)], name="star")
-    for filters, stride in ((32, 2), (32, 1), (16, 1)):
+    stem = 1 if min(height, width) <= SMALL else 2
+    for filters, stride in ((32, stem), (32, 1), (16, 1)):
         network.add(
             Conv2D(
                 filters,
