@@ -117,7 +117,7 @@ def _deleted(parser: Any) -> None:
 def _list(arguments: argparse.Namespace) -> int:
     from autcar.config import load_config
     from autcar.errors import AutcarError
-    from autcar.recordings import find_recordings, kind_of, read_recording
+    from autcar.recordings import find_recordings, kind_of, read_recording, seconds_driven
 
     folder = arguments.folder or load_config(arguments.config).record.folder
     total = 0
@@ -129,8 +129,7 @@ def _list(arguments: argparse.Namespace) -> int:
             continue
         records = session.records
         total += len(records)
-        times = [record.time_ns for record in records if record.time_ns is not None]
-        seconds = (times[-1] - times[0]) / 1e9 if len(times) > 1 else None
+        seconds = seconds_driven(records)
         commonest = Counter(record.command.label for record in records).most_common(2)
         if arguments.json:
             row = {

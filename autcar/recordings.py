@@ -304,3 +304,16 @@ def _image_of(folder: Path, line: bytes) -> Path | None:
     if not line.strip() or image.is_absolute() or ".." in image.parts:
         return None
     return folder / image
+
+
+def seconds_driven(records: Sequence[Record]) -> float | None:
+    """How long was driven, pauses left out; None where the records have no times.
+
+    A pause is ten times the usual step between frames, and two seconds at least.
+    """
+    times = [record.time_ns for record in records if record.time_ns is not None]
+    steps = [after - before for before, after in pairwise(times)]
+    if not steps:
+        return None
+    pause = max(2e9, 10 * statistics.median(steps))
+    return sum(step for step in steps if 0 < step < pause) / 1e9

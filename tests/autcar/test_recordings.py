@@ -1,6 +1,7 @@
 import ast
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from autcar.recordings import (
     merge,
     read_recording,
     rows_between,
+    seconds_driven,
 )
 from autcar.session import delete_rows, read_session
 from autcar.tub import TubMapping, read_tub, steering
@@ -335,3 +337,12 @@ def test_a_recording_that_cannot_be_read_does_not_hide_the_others(make_session, 
     assert main(["data", "list", str(tmp_path / "recordings")]) == 0
     assert "24 frames" in capsys.readouterr().out
     assert main(["data", "check", str(tmp_path / "recordings")]) == 1
+
+
+def test_pauses_are_not_driven(make_session):
+    records = read_session(make_session(frames=40)).records
+    assert seconds_driven(records) == pytest.approx(39 * 0.05)
+    later = [replace(one, time_ns=one.time_ns + 10**12) for one in records]
+    assert seconds_driven([*records, *later]) == pytest.approx(2 * 39 * 0.05)
+    assert seconds_driven([replace(one, time_ns=None) for one in records]) is None
+    assert seconds_driven([]) is None
