@@ -251,8 +251,10 @@ def _train(arguments: argparse.Namespace) -> int:
     if found.accuracy <= found.baseline_accuracy:
         print(f"WARNING: it is right no more often than always {found.baseline_label} would be")
         print(f"next: autcar data check {settings.data[0]}, record more, train longer")
-    else:
+    elif result.bundle.manifest.task == "drive":
         print(f"next: autcar drive --bundle {result.bundle.folder}")
+    else:
+        print(f"next: autcar eval {result.bundle.folder} {settings.data[0]}")
     return 0
 
 
