@@ -16,10 +16,10 @@ import numpy.typing as npt
 from autcar.cameras.base import Frame, Image
 from autcar.commands import CLASSES, LABELS
 from autcar.errors import DataError
+from autcar.frame_statistics import look
 from autcar.images import decode_image
 from autcar.safety import Limits
 from autcar.session import Record, Session
-from autcar.sight import look
 
 GOOD, NOTE, BAD = "good", "note", "bad"
 

@@ -155,13 +155,13 @@ def _list(arguments: argparse.Namespace) -> int:
 
 def _show(arguments: argparse.Namespace) -> int:
     from autcar.images import write_png
-    from autcar.portrait import portrait
     from autcar.recordings import read_recording
+    from autcar.session_picture import session_picture
 
     session = read_recording(arguments.folder, include_deleted=arguments.include_deleted)
     name = session.folder.resolve().name
     output = Path(arguments.output or f"{name}.png")
-    write_png(output, portrait(name, session.records))
+    write_png(output, session_picture(name, session.records))
     print(f"{len(session.records):,} frames drawn in {output}")
     return 0
 

@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from autcar.cameras.base import Camera, Frame
 from autcar.errors import CameraError, CameraTimeoutError, MotorError
+from autcar.frame_statistics import look
 from autcar.safety import MS, Gate, Reason, Verdict
-from autcar.sight import look
 from autcar.wheels import Wheels
 from edge.pilots import Pilot, Scores
 

@@ -17,9 +17,9 @@ import numpy as np
 
 from autcar.cameras.base import Frame
 from autcar.config import Config
+from autcar.frame_statistics import look
 from autcar.progress import Progress
 from autcar.safety import Gate
-from autcar.sight import look
 from autcar.simulator.mount import CameraMount
 from autcar.simulator.score import Pose, Score
 from autcar.simulator.track import Track

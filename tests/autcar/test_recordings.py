@@ -11,7 +11,6 @@ from autcar.cli import main
 from autcar.commands import CLASSES, STOP, Command
 from autcar.errors import DataError, DataNotFoundError
 from autcar.images import encode_jpeg, read_image
-from autcar.portrait import WIDTH, portrait
 from autcar.recordings import (
     empty,
     export_recordings,
@@ -23,6 +22,7 @@ from autcar.recordings import (
     seconds_driven,
 )
 from autcar.session import delete_rows, read_session
+from autcar.session_picture import WIDTH, session_picture
 from autcar.tub import TubMapping, read_tub, steering
 from tests.conftest import SHARED_DATA, picture
 
@@ -287,10 +287,10 @@ def test_a_good_recording_is_told_so(make_session):
 
 def test_a_recording_is_drawn(make_session):
     records = read_session(make_session(frames=13)).records
-    image = portrait("täst", records)
+    image = session_picture("täst", records)
     assert image.dtype == np.uint8
     assert image.shape[1:] == (WIDTH, 3)
-    assert portrait("one", records[:1]).shape[1] == WIDTH
+    assert session_picture("one", records[:1]).shape[1] == WIDTH
 
 
 # The verbs

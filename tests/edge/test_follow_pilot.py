@@ -9,9 +9,9 @@ from autcar.cameras.base import Frame
 from autcar.cli import main
 from autcar.commands import LABELS as COMMANDS
 from autcar.config import Config, load_config
+from autcar.frame_statistics import look
 from autcar.rig import open_rig
 from autcar.safety import MS, Gate, Reason
-from autcar.sight import look
 from edge.drive import drive_rig
 from edge.follow import tinted
 from edge.follow_pilot import FollowPilot, knowing

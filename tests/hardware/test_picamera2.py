@@ -80,7 +80,7 @@ def test_a_stalled_camera_ends_reads_and_closes_in_time(sim):
 
 def test_a_frozen_image_has_new_times(sim, camera):
     """It is the gate's to notice: the driver passes on what the camera says."""
-    from autcar.sight import look
+    from autcar.frame_statistics import look
 
     sim.scene = lambda width, height, sequence: np.full(
         (height, width, 3), sequence % 250, np.uint8

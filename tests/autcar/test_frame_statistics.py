@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from autcar.cameras.base import Frame
-from autcar.sight import look
+from autcar.frame_statistics import look
 
 
 def sight(image, sequence=7, time_ns=9):

@@ -34,7 +34,9 @@ COLOURS: dict[str, tuple[int, int, int]] = {
 """Red, green, blue of each command, as in the cockpit."""
 
 
-def portrait(title: str, records: Sequence[Record], columns: int = 6, rows: int = 4) -> Image:
+def session_picture(
+    title: str, records: Sequence[Record], columns: int = 6, rows: int = 4
+) -> Image:
     """A ``uint8`` RGB picture, :data:`WIDTH` wide. ``records`` is not empty."""
     parts = [_title(title, records), _sheet(records, columns, rows), _bars(records)]
     return np.concatenate([*parts, _ribbon(records)])
