@@ -265,16 +265,8 @@ def main() -> int:
     if peers and python311() is None:
         print("the peers want Python 3.11, which is not installed here: only ours")
         peers = False
-    found: dict[str, list[Found]] = {}
-    failed = []
-    for name in arguments.only:
-        try:
-            found[name] = list(run(name, arguments.quick, peers))
-        except BenchmarkError as error:
-            print(f"{name} could not be run: {error}", file=sys.stderr)
-            failed.append(name)
-    found["networks"] = [json.loads(RESULTS.read_text(encoding="utf-8"))]
-    lines = [line for row in ROWS if (line := judge(row, found.get(row.section, []))) is not None]
+    found, failed = run_all(arguments.only, arguments.quick, peers)
+    lines = judge_all(found)
     machine["load after"] = load()
     print(table(lines))
     print(f"± is the median absolute deviation; load {machine['load']} → {machine['load after']}")
@@ -284,8 +276,26 @@ def main() -> int:
     if arguments.chart:
         draw_chart(report, arguments.chart)
         print(f"chart: {arguments.chart}")
-    print(json.dumps(report | {"found": {name: found.get(name) for name in arguments.only}}))
+    print(json.dumps(report | {"found": found}))
     return 1 if failed else 0
+
+
+def run_all(names: list[str], quick: bool, peers: bool) -> tuple[dict[str, list[Found]], bool]:
+    """What each section found, and whether one could not be run."""
+    found: dict[str, list[Found]] = {}
+    for name in names:
+        try:
+            found[name] = list(run(name, quick, peers))
+        except BenchmarkError as error:
+            print(f"{name} could not be run: {error}", file=sys.stderr)
+    return found, len(found) < len(names)
+
+
+def judge_all(found: dict[str, list[Found]]) -> list[Line]:
+    """The rows for which there are figures; how the networks drive was found before."""
+    kept = {"networks": [json.loads(RESULTS.read_text(encoding="utf-8"))]}
+    lines = (judge(row, (found | kept).get(row.section, [])) for row in ROWS)
+    return [line for line in lines if line is not None]
 
 
 class BenchmarkError(RuntimeError):
