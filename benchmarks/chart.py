@@ -47,7 +47,9 @@ def draw_chart(report: dict[str, Any], path: Path) -> None:
     axes.set_xlabel("times better (to the right of 1) or worse (to the left)")
     axes.spines[["top", "right"]].set_visible(False)
     machine = report["machine"]
-    axes.set_title(f"{machine['machine']}; {machine['peer']}", fontsize=9, loc="left")
+    busy = f"load {machine['load']} → {machine['load after']}"
+    title = f"{machine['machine']}, {busy}; {machine['peer']}"
+    axes.set_title(title, fontsize=9, loc="left")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
     pyplot.close(figure)

@@ -44,24 +44,27 @@ def main() -> int:
             f"{row['cpu_ms']:>8.3f}{row['cpu_mad_ms']:>8.3f}{row['ms']:>8.3f}"
         )
     best = {
-        name: min(row["cpu_ms"] for row in rows if row["network"] == name)
+        name: min((row for row in rows if row["network"] == name), key=lambda row: row["cpu_ms"])
         for name in dict.fromkeys(row["network"] for row in rows)
     }
+    times_faster = {name: row["cpu_ms"] / best["default"]["cpu_ms"] for name, row in best.items()}
     kb = next(row["kb"] for row in rows if row["variant"] == "int8")
     promises = [
-        (f"{best[name] / best['default']:.1f} × faster than {name} ≥ {times:g} ×", times, name)
+        (
+            f"{times_faster[name]:.1f} × faster than {name} ≥ {times:g} ×",
+            times_faster[name] >= times,
+        )
         for name, times in TIMES_FASTER.items()
         if name in best
     ]
-    kept = [best[name] / best["default"] >= times for _, times, name in promises]
-    lines = [text for text, *_ in promises] + [f"int8 file {kb:.0f} kB ≤ {INT8_KB} kB"]
-    kept.append(kb <= INT8_KB)
-    for line, well in zip(lines, kept, strict=True):
-        print(f"{'kept  ' if well else 'BROKEN'}  {line}")
+    promises.append((f"int8 file {kb:.0f} kB ≤ {INT8_KB} kB", kb <= INT8_KB))
+    for text, kept in promises:
+        print(f"{'kept  ' if kept else 'BROKEN'}  {text}")
     peer_kb = next((row["kb"] for row in rows if "Donkeycar" in row["network"]), None)
-    found = {"best_cpu_ms": best, "int8_kb": kb, "donkeycar_kb": peer_kb, "rows": rows}
+    rounds = {name: row["cpu_rounds_ms"] for name, row in best.items()}
+    found = {"best_cpu_ms": rounds, "int8_kb": kb, "donkeycar_kb": peer_kb, "rows": rows}
     print(json.dumps(found))
-    return 0 if all(kept) else 1
+    return 0 if all(kept for _, kept in promises) else 1
 
 
 def models(folder: Path, arguments: argparse.Namespace) -> dict[str, tuple[str, str]]:
@@ -108,7 +111,7 @@ def timed(
             "variant": files[row["file"]][1],
             "kb": Path(row["file"]).stat().st_size / 1000,
             "runtime": found["runtime"],
-            **{key: row[key] for key in ("ms", "cpu_ms", "cpu_mad_ms")},
+            **{key: row[key] for key in ("ms", "cpu_ms", "cpu_mad_ms", "cpu_rounds_ms")},
         }
         for row in found["rows"]
     ]

@@ -83,6 +83,8 @@ def summary(found: dict[str, Any]) -> dict[str, Any]:
     bare = found.get("bare_images_per_cpu_s")
     middle = statistics.median(rates)
     return {
+        "rates": rates,
+        "bare_rates": bare,
         "rate": middle,
         "mad": statistics.median(abs(rate - middle) for rate in rates),
         "bare": statistics.median(bare) if bare else None,

@@ -37,7 +37,13 @@ def main() -> None:
             wall[number].append(statistics.median(walls) / 1e6)
             cpu[number].append(statistics.median(busy) / 1e6)
     rows = [
-        {"file": file, "ms": median(w), "cpu_ms": median(c), "cpu_mad_ms": mad(c)}
+        {
+            "file": file,
+            "ms": median(w),
+            "cpu_ms": median(c),
+            "cpu_mad_ms": mad(c),
+            "cpu_rounds_ms": [round(value, 4) for value in c],
+        }
         for file, w, c in zip(files, wall, cpu, strict=True)
     ]
     print(json.dumps({"runtime": runtime, "threads": threads, "rows": rows}))
