@@ -45,7 +45,7 @@ def add_verbs(verbs: Any) -> None:
     _deleted(found)
 
     show = _action(actions, "show", "draw a recording as one picture", _show)
-    show.add_argument("folder")
+    show.add_argument("folder", help="a recording")
     _deleted(show)
     show.add_argument("--output", metavar="PNG", help="default: the recording's name + .png")
 
@@ -57,18 +57,24 @@ def add_verbs(verbs: Any) -> None:
     bring = _action(
         actions, "import", "copy a tub, AutCar or labelled folder into sessions", _import
     )
-    bring.add_argument("source")
+    bring.add_argument("source", help="a tub, or a folder of AutCar's or of images by label")
     bring.add_argument("--to", default="recordings", help="the folder of sessions (recordings)")
     _deleted(bring)
 
     export = _action(actions, "export", "write recordings as another kind", _export)
-    export.add_argument("folders", nargs="+")
-    export.add_argument("--as", dest="kind", choices=["autcar", "tub", "labelled"], required=True)
+    export.add_argument("folders", nargs="+", help="recordings")
+    export.add_argument(
+        "--as",
+        dest="kind",
+        choices=["autcar", "tub", "labelled"],
+        required=True,
+        help="a folder as AutCar's, a Donkeycar tub, or images in a folder for each label",
+    )
     export.add_argument("--to", required=True, help="a new folder")
     _deleted(export)
 
     trim = _action(actions, "trim", "softly delete a part of a session", _trim)
-    trim.add_argument("folder")
+    trim.add_argument("folder", help="a recording")
     what = trim.add_mutually_exclusive_group(required=True)
     what.add_argument("--last", type=float, metavar="S", help="the last seconds")
     what.add_argument("--first", type=float, metavar="S", help="the first seconds")
@@ -93,14 +99,19 @@ def add_verbs(verbs: Any) -> None:
         actions, "augment-preview", "draw what each kind of augmentation does", _preview
     )
     preview.add_argument("data", help="a recording, or anything that can be trained on")
-    preview.add_argument("--output", default="augmentation.png", metavar="PNG")
+    preview.add_argument(
+        "--output",
+        default="augmentation.png",
+        metavar="PNG",
+        help="the picture (augmentation.png)",
+    )
     preview.add_argument("--augment", default="default", help="as in `autcar train` (default)")
     preview.add_argument("--columns", type=positive, default=6, help="frames (6)")
     preview.add_argument("--seed", type=int, default=0, help="another draw (0)")
     _deleted(preview)
 
     merge = _action(actions, "merge", "copy recordings into one new session", _merge)
-    merge.add_argument("folders", nargs="+")
+    merge.add_argument("folders", nargs="+", help="recordings")
     merge.add_argument("--to", required=True, help="the new session's folder")
 
 

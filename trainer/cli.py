@@ -70,7 +70,7 @@ def _verb(verbs: Any, name: str, summary: str, examples: str) -> argparse.Argume
     parser: argparse.ArgumentParser = verbs.add_parser(
         name,
         help=summary,
-        description=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.",
         epilog=examples,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -104,7 +104,10 @@ def _add_train(verbs: Any) -> None:
         help="show each image N times an epoch, augmented anew (1)",
     )
     add(
-        "--balance", choices=("upsample", "weights", "none"), default="upsample", help="(upsample)"
+        "--balance",
+        choices=("upsample", "weights", "none"),
+        default="upsample",
+        help="show rare classes more often, weigh them more, or neither (upsample)",
     )
     add(
         "--split",
@@ -163,7 +166,7 @@ def _add_schedule(group: Any) -> None:
         help="how the rate falls (cosine)",
     )
     add("--warm-up", type=float, metavar="EPOCHS", help="the rate rises for so long (0.5)")
-    add("--optimizer", choices=("adam", "nadam", "sgd"), help="(adam)")
+    add("--optimizer", choices=("adam", "nadam", "sgd"), help="how weights are moved (adam)")
     add(
         "--precision",
         choices=("float32", "bfloat16", "float16"),

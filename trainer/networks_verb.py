@@ -19,14 +19,14 @@ def add_verb(verbs: Any) -> None:
     parser = verbs.add_parser(
         "networks",
         help="list the networks and what they cost",
-        description="list the networks and what they cost, measured on one thread of this machine",
+        description="List the networks and what they cost, on one thread of this machine.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("network", nargs="*", metavar="NAME", help="only these; one's own as module:function")
     add("--size", default="224x168", metavar="WxH", help="of the frames (224x168)")
-    add("--classes", type=int, default=12, help="(12)")
+    add("--classes", type=int, default=12, help="that it tells apart (12)")
     add("--json", action="store_true", help="print one JSON object instead")
     parser.set_defaults(run=_networks)
 

@@ -36,13 +36,18 @@ def add_verb(verbs: Any) -> None:
     parser = verbs.add_parser(
         "sweep",
         help="search for good training settings",
-        description="search for good training settings",
+        description="Search for good training settings.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("data", nargs="*", metavar="DATA", help="recordings, tubs, or folders of them")
-    add("--study", type=Path, default=Path("runs/sweep.journal"), help="(runs/sweep.journal)")
+    add(
+        "--study",
+        type=Path,
+        default=Path("runs/sweep.journal"),
+        help="its file (runs/sweep.journal)",
+    )
     add("--join", action="store_true", help="only do trials of a study that was begun elsewhere")
     add("--trials", type=positive, default=20, help="in all (20)")
     add("--processes", type=positive, default=1, help="of this machine (1)")

@@ -1,5 +1,6 @@
 """The command line: light to start, clear when it fails, honest in its exit code."""
 
+import argparse
 import json
 import subprocess
 import sys
@@ -163,3 +164,15 @@ def test_the_same_seed_records_the_same_bytes(tmp_path):
     assert len(files[0]) == 42
     for first, second in zip(*files, strict=True):
         assert first.read_bytes() == second.read_bytes(), first.name
+
+
+def test_every_option_says_what_it_does():
+    def silent(parser, name):
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                for verb in {choice.dest for choice in action._choices_actions}:
+                    yield from silent(action.choices[verb], f"{name} {verb}")
+            elif action.help != argparse.SUPPRESS and (action.help or "(").startswith("("):
+                yield f"{name} {action.option_strings or action.dest}"
+
+    assert list(silent(cli.build_parser(), "autcar")) == []
