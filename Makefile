@@ -16,7 +16,7 @@ help:
 	@echo "make lint    ruff, mypy and the import rules"
 	@echo "make bench   ours and Donkeycar in turn, with targets (20 minutes; BENCH=--quick: 2)"
 	@echo "make docs    the documentation as a site; a dead link is an error"
-	@echo "make models  make the shipped bundle in models/ anew"
+	@echo "make models  make the shipped bundles in models/ anew"
 	@echo "make clean   remove .venv and what the demo made"
 
 setup: $(READY)
@@ -55,6 +55,7 @@ bench: $(READY)
 
 models: $(READY)
 	@$(BIN)/autcar demo --bundle models/default
+	@$(BIN)/python examples/follow_me/train_simulated.py models/follow
 
 clean:
 	rm -rf $(VENV) demo runs site

@@ -80,7 +80,7 @@ class FollowSection:
     near: float = _setting(0.7, "from this height on they are too near", 0.1, 0.95)
     back: bool = _setting(True, "back off from a hero who is too near; false: only stop")
     search: bool = _setting(False, "turn on the spot to look for a hero who is lost")
-    least_pixels: int = _setting(12, "fewer pixels of the hero than this are none", 1, 10_000)
+    least_pixels: int = _setting(50, "fewer pixels of the hero than this are none", 1, 10_000)
     lost_ms: float = _setting(
         300.0, "the hero is lost when most pictures of this long show none", 50, 400
     )

@@ -32,6 +32,7 @@ _HOLD_TURN = (0.35, 0.15)
 # Driving on begins below this share of the wanted size; below the second, fast.
 _ON, _FAST = 0.93, 0.7
 _TRIM = 0.02  # of the hero's pixels at each end, which may be specks
+_SAME = 0.4  # of the hero's last height, which they must reach while they are not lost
 _WAY = 0.4  # who stands within this share of half the width is in the way
 _SEARCH_AFTER_MS, _SEARCH_FOR_MS = 1000.0, 7000.0
 
@@ -99,6 +100,7 @@ class Follower:
         self._command = STOP
         self._lost_ns: int | None = None
         self._side: float | None = None
+        self._size = 0.0
         self._turn = 0  # −2…2: medium right … medium left
         self._going = 0  # −1, 0, 1: back, hold, on
         self._fast = False
@@ -110,7 +112,9 @@ class Follower:
 
     def decide(self, seen: Sighting, time_ns: int) -> Command:
         """What to do now, at the time of the picture."""
-        found = seen.pixels >= self.settings.least_pixels
+        # Nobody shrinks so from one picture to the next: that is a speck on somebody else.
+        real = self.lost or seen.size >= self._size * _SAME
+        found = real and seen.pixels >= self.settings.least_pixels
         self._votes.append((time_ns, found))
         while time_ns - self._votes[0][0] >= self.settings.lost_ms * MS:
             self._votes.popleft()
@@ -118,8 +122,10 @@ class Follower:
             self._command = self._without(seen, time_ns)
         elif found:
             self._lost_ns = None
-            self._side = seen.bearing
+            self._side, self._size = seen.bearing, seen.size
             self._command = self._follow(seen)
+        elif self._in_the_way(seen) and sum(self._command.wheels) > 0:
+            self._command, self.state = STOP, "somebody is in the way"
         # Else one picture among several that show the hero: go on as before.
         return self._command
 

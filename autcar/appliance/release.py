@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from autcar.bundle import Bundle
 
 MOST_DISAGREEMENT = 0.02
+WALK, WALK_S = 1, 20.0
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ def objections(bundle: Bundle, skip: Sequence[str] = ()) -> list[Objection]:
 
 def _card(bundle: Bundle) -> str | None:
     test = bundle.manifest.metrics.get("test")
-    if not isinstance(test, dict) or "accuracy" not in test:
+    figure = "hero_iou" if bundle.manifest.task == "follow" else "accuracy"
+    if not isinstance(test, dict) or figure not in test:
         return "its card has no test figures; train it with `autcar train`"
     return None
 
@@ -68,11 +70,26 @@ def _parity(bundle: Bundle) -> str | None:
 
 
 def _simulator(bundle: Bundle) -> str | None:
-    if bundle.manifest.task != "drive":
-        return None  # what follows or classifies has no lane to keep
+    if bundle.manifest.task == "classify":
+        return None  # what classifies has no lane to keep and nobody to follow
+    if bundle.manifest.task == "follow":
+        return _simulated_walk(bundle)
     from autcar.appliance.tracks import drive_tracks, objection
 
     return objection(drive_tracks(bundle.folder))
+
+
+def _simulated_walk(bundle: Bundle) -> str | None:
+    from edge.walks import walk
+
+    found = walk(bundle, WALK, WALK_S)
+    if found.well:
+        return None
+    return (
+        f"in the simulator (a walk of {WALK_S:g} s) it kept its hero in view "
+        f"{found.in_view:.0%} of the time and was {found.nearest_m:.1f} to {found.farthest_m:.1f} "
+        f"m away; for a hero who is not the simulator's, leave this check out"
+    )
 
 
 def _test(bundle: Bundle) -> dict[str, Any]:

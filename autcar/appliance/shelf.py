@@ -280,8 +280,16 @@ def check_runs(bundle: Bundle, config: Config) -> dict[str, float]:
                 f"manifest says {camera.width}×{camera.height}; train or convert it again"
             )
         scores = interpreter.run(image)
-        if scores.shape != (len(bundle.manifest.labels),) or not np.isfinite(scores).all():
-            raise BundleError(f"{variant.file} does not answer with one score a command")
+        answers = len(bundle.manifest.labels)
+        pixels = bundle.manifest.task == "follow"
+        fits = (
+            scores.ndim == 3 and scores.shape[2] == answers
+            if pixels
+            else scores.shape == (answers,)
+        )
+        if not fits or not np.isfinite(scores).all():
+            each = "one score a class for each pixel" if pixels else "one score a command"
+            raise BundleError(f"{variant.file} does not answer with {each}")
         times = []
         for _ in range(20):
             began = time.perf_counter()

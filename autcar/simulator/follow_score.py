@@ -22,7 +22,7 @@ class FollowScore:
 
     Seconds are simulated. ``seconds_in_view`` counts the pictures that show the hero by
     the exact mask, whether others or pillars hide them or the car looks elsewhere.
-    ``nearest`` is the least distance from the car's middle to the hero's, in metres, and
+    ``nearest`` and ``farthest`` are distances from the car's middle to the hero's, in metres, and
     ``failures`` how often the car bumped into anybody. ``rest_ms`` has, for each time that
     the hero went out of view while the wheels turned and stayed out, how long it took
     until they were told to rest, to the next picture.
@@ -34,6 +34,7 @@ class FollowScore:
     distance: float = 0.0
     hero_distance: float = 0.0
     nearest: float = math.inf
+    farthest: float = 0.0
     failures: int = 0
     rest_ms: list[float] = field(default_factory=list)
     line: list[Pose] = field(default_factory=list)
@@ -62,6 +63,7 @@ class FollowScore:
         self.hero_distance += math.hypot(world.hero.x - x, world.hero.y - y)
         if world.hero_is_here:
             self.nearest = min(self.nearest, world.hero_distance)
+            self.farthest = max(self.farthest, world.hero_distance)
         bumping = any(
             math.hypot(one.x - world.x, one.y - world.y) < BUMP_M for one in world.standing
         )
@@ -80,6 +82,7 @@ class FollowScore:
             "seconds": round(self.seconds, 2),
             "in_view": round(self.in_view, 4),
             "nearest_m": round(self.nearest, 3) if math.isfinite(self.nearest) else None,
+            "farthest_m": round(self.farthest, 3),
             "distance_m": round(self.distance, 3),
             "hero_distance_m": round(self.hero_distance, 3),
             "failures": self.failures,
@@ -92,7 +95,7 @@ class FollowScore:
         rests = f", at rest {max(self.rest_ms):.0f} ms after losing them" if self.rest_ms else ""
         return (
             f"{self.distance:.1f} m behind a hero who walked {self.hero_distance:.1f} m, in view "
-            f"{self.in_view:.1%} of the time, never nearer than {self.nearest:.2f} m, "
+            f"{self.in_view:.1%} of the time, {self.nearest:.2f} to {self.farthest:.2f} m away, "
             f"{bumps}{rests}"
         )
 

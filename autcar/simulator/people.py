@@ -31,7 +31,7 @@ START_M = 2.4
 
 # Metres per second: the hero is somebody who shows a small car round, others walk faster.
 _HERO_PACE, _OTHERS_PACE = (0.25, 0.42), (0.3, 0.7)
-_BERTH_M = 0.6  # people keep their middle this far from the car's
+_BERTH_M = 0.8  # people keep their middle this far from the car's
 _PILLAR_M = (0.3, 0.5)
 _PILLAR_HEIGHT_M = 2.6
 
@@ -41,7 +41,7 @@ class Scene:
     """How many people there are beside the hero, how many pillars, and how hard it is to see."""
 
     others: int = 6
-    pillars: int = 2
+    pillars: int = 0
     difficulty: float = 0.0
 
 

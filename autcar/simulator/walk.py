@@ -21,6 +21,7 @@ APART_M = 0.55
 
 _KEEP_M = 0.9  # how far round somebody people like to go
 _ARRIVED_M = 0.3
+_SLACK_M = 0.1
 _TURN = 2.4  # rad/s
 _PATIENCE_S = 2.0  # somebody whose way is barred this long goes elsewhere
 _EAGERNESS = 2.0  # 1/s: how fast a speed is taken up
@@ -84,6 +85,9 @@ class Walker:
 
     def _pace_now(self, bodies: Sequence[Body]) -> float:
         """Turn towards the goal, and say how fast to go."""
+        if (near := _too_near(self, bodies)) is not None:
+            self.heading = math.atan2(self.y - near[1], self.x - near[0])
+            return self._speeds[1]
         if self._pause_s > 0.0:
             self._pause_s -= TICK_S
             return 0.0
@@ -113,6 +117,14 @@ class Walker:
 
 Body = tuple[float, float, float]
 """Metres x and y, and how far from there one's middle must stay."""
+
+
+def _too_near(walker: Walker, bodies: Sequence[Body]) -> Body | None:
+    """What came nearer than it may, as a car that backs does: one steps aside at once."""
+    for body in bodies:
+        if math.hypot(walker.x - body[0], walker.y - body[1]) < body[2] - _SLACK_M:
+            return body
+    return None
 
 
 def _wanted(

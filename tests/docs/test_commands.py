@@ -111,6 +111,7 @@ def evening(tmp_path_factory: pytest.TempPathFactory) -> Path:
             made.rename(f"recordings/{name}")
         for name in ("mine", "new"):
             shutil.copytree(shipped_bundle(), f"models/{name}")
+        shutil.copytree(shipped_bundle("follow"), "models/follow")
         as_said("drive --fast --seconds 2 --log drives --log-frames")
         next(Path("drives").iterdir()).rename("drives/2026-05-01_14-30-00")
         as_said("data export recordings/lap1 --as tub --to tub")

@@ -100,6 +100,18 @@ def test_a_speck_does_not_bring_the_hero_back():
     assert told(*[Sighting(SETTINGS.least_pixels - 1, size=0.3)] * 9) == ["stop"] * 9
 
 
+def test_a_speck_on_somebody_else_is_not_the_hero_who_just_stood_there():
+    speck = hero(0.1, 0.3)
+    seen = told(*[hero(0.5)] * 6, *[speck] * 12)
+    assert seen[8:10] == ["stop"] * 2, "stopped as without any"
+    assert seen[-1] == "right_light_forward", "after that, small is far"
+
+
+def test_who_steps_in_the_way_stops_it_before_the_hero_counts_as_lost():
+    seen = told(*[hero(0.4)] * 6, Sighting(0, blocked=0.9))
+    assert seen[-2:] == ["move_medium_forward", "stop"]
+
+
 def test_looks_for_a_lost_hero_only_where_allowed_and_for_a_while():
     sightings = [hero(bearing=0.3)] * 6 + [NONE] * 300
     assert set(told(*sightings)[10:]) == {"stop"}
@@ -123,7 +135,7 @@ def test_says_what_it_does():
         (hero(0.3), "following"),
         (hero(0.6), "near enough"),
         (hero(0.8), "too near"),
-        (hero(0.3, blocked=0.9), "somebody is in the way"),
+        (hero(0.4, blocked=0.9), "somebody is in the way"),
     ):
         time_ns += 50 * MS
         follower.decide(seen, time_ns)

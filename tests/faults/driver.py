@@ -98,15 +98,13 @@ def main() -> int:
     config = replace(config, simulator=replace(config.simulator, wires=wires))
     with open_rig(config) as rig:
         from autcar.bundle import load_bundle, shipped_bundle
-        from edge.drive import drive_rig
-        from edge.follow_pilot import knowing
+        from edge.drive import drive_rig, open_bundle
         from edge.pilots import BundlePilot
 
-        sane = (
-            BundlePilot(load_bundle(shipped_bundle()))
-            if fault != "hidden"
-            else knowing(rig.world, config.follow)
-        )
+        if fault == "hidden":
+            sane, _ = open_bundle(shipped_bundle("follow"), None, config)
+        else:
+            sane = BundlePilot(load_bundle(shipped_bundle()))
         pilot = FailingPilot(sane)
         simulated = rig.camera
         rig.camera = ageing = AgeingCamera(simulated)

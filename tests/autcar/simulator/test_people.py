@@ -82,7 +82,7 @@ def test_the_mask_is_where_the_picture_shows_the_hero(away):
 
 
 def test_whoever_is_nearer_hides_the_hero_in_picture_and_mask():
-    world = PeopleWorld(3, Scene(others=1, pillars=0))
+    world = PeopleWorld(3, Scene(others=1), mount=looking_up(160, 120))
     place(world.hero, 4.0, 0.0)
     place(world.people[1], 2.0, 1.9)
     assert (world.mask() == THE_HERO).sum() > 100
