@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from autcar.bundle import Bundle
 
 MOST_DISAGREEMENT = 0.02
-WALK, WALK_S = 1, 20.0
 
 
 @dataclass(frozen=True)
@@ -72,24 +71,11 @@ def _parity(bundle: Bundle) -> str | None:
 def _simulator(bundle: Bundle) -> str | None:
     if bundle.manifest.task == "classify":
         return None  # what classifies has no lane to keep and nobody to follow
+    from autcar.appliance.tracks import drive_tracks, objection, walk_behind_hero
+
     if bundle.manifest.task == "follow":
-        return _simulated_walk(bundle)
-    from autcar.appliance.tracks import drive_tracks, objection
-
+        return walk_behind_hero(bundle)
     return objection(drive_tracks(bundle.folder))
-
-
-def _simulated_walk(bundle: Bundle) -> str | None:
-    from edge.walks import walk
-
-    found = walk(bundle, WALK, WALK_S)
-    if found.well:
-        return None
-    return (
-        f"in the simulator (a walk of {WALK_S:g} s) it kept its hero in view "
-        f"{found.in_view:.0%} of the time and was {found.nearest_m:.1f} to {found.farthest_m:.1f} "
-        f"m away; for a hero who is not the simulator's, leave this check out"
-    )
 
 
 def _test(bundle: Bundle) -> dict[str, Any]:

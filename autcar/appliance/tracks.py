@@ -11,7 +11,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from autcar.bundle import load_bundle
+from autcar.bundle import Bundle, load_bundle
 from autcar.config import CameraSection, Config
 from autcar.rig import open_rig
 from autcar.safety import Gate
@@ -110,4 +110,18 @@ def objection(outcomes: Sequence[Outcome]) -> str | None:
     return (
         f"drove {well} of {len(outcomes)} simulated tracks well, {NEEDED} are needed: {faults}. "
         f"See one with `autcar drive --fast --seed {bad[0].seed} --map drive.png --bundle …`"
+    )
+
+
+def walk_behind_hero(bundle: Bundle) -> str | None:
+    """Why a bundle that follows is not good enough on a simulated walk; None when it is."""
+    from edge.walks import walk
+
+    found = walk(bundle, TRACKS[0][0], SECONDS)
+    if found.well:
+        return None
+    return (
+        f"on a simulated walk of {SECONDS:g} s it kept its hero in view {found.in_view:.0%} of "
+        f"the time and was {found.nearest_m:.1f} to {found.farthest_m:.1f} m away; leave this "
+        f"check out for a hero who is not the simulator's"
     )
