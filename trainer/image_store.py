@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from pathlib import Path
 from typing import Protocol
 
@@ -80,7 +81,9 @@ class FileStore:
         self._needed = count * self._bytes
         self._folder = Path(folder or _large_files())
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - as long as we live
+        # Unbuffered, with a place to read at that threads share: pread is not on Windows.
+        self._lock = threading.Lock()
+        self._file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115
         try:
             # Taken now, so that a full disk is found before the work and not in its midst.
             if hasattr(os, "posix_fallocate"):  # not on macOS, nor Windows
@@ -95,7 +98,9 @@ class FileStore:
     def put(self, row: int, image: Images) -> None:  # noqa: D102
         data = np.ascontiguousarray(image).data.cast("B")
         try:
-            written = os.pwrite(self._file.fileno(), data, row * self._bytes)
+            with self._lock:
+                self._file.seek(row * self._bytes)
+                written = self._file.write(data)
         except OSError as error:
             raise self._full(error) from error
         if written != self._bytes:
@@ -106,7 +111,10 @@ class FileStore:
         data = images.data.cast("B")
         for number, row in enumerate(rows.tolist()):
             target = data[number * self._bytes : (number + 1) * self._bytes]
-            if os.preadv(self._file.fileno(), [target], row * self._bytes) != self._bytes:
+            with self._lock:
+                self._file.seek(row * self._bytes)
+                found = self._file.readinto(target)
+            if found != self._bytes:
                 raise DataError(
                     f"the file of decoded images in {self._folder} has lost image {row:,}; "
                     f"check the disk, and train again"
