@@ -31,6 +31,7 @@ examples:
   autcar train recordings --from runs/2026-11-20_10-00-00_mine    from what it knows already
   autcar train recordings --auto --until accuracy=0.95            overnight
   autcar train --resume runs/2026-11-20_10-00-00_mine             after a crash or Ctrl-C
+  autcar train people --output models/hero            images with masks: a bundle to follow
 
 what comes out: the bundle (int8 and float32 files, manifest.json, card.md), and under
 --run-dir a folder with summary.json, train.log and pictures. Ctrl-C keeps the best so far.
@@ -49,6 +50,7 @@ examples:
   autcar eval models/mine recordings --against models/old  which of two is better, really?
   autcar eval models/mine --tracks 16                      drive unseen simulated tracks
   autcar eval models/mine recordings --split all --variant float32
+  autcar eval models/hero people --report report        images with masks: IoU and the score
 
 By default only the test part is used, split as when training with the same --split,
 --seed and data; --split all uses every frame, for data that training never saw.
@@ -81,14 +83,15 @@ def _add_train(verbs: Any) -> None:
     parser = _verb(verbs, "train", "make a bundle of recordings", _TRAIN_EXAMPLES)
     add = parser.add_argument
     add("data", nargs="*", metavar="DATA", help="recordings, tubs, class folders, images + masks")
+    add("--task", choices=("drive", "follow"), help="what to learn (follow, of images with masks)")
     add("--output", type=Path, default=Path("models/mine"), help="the bundle (models/mine)")
     add(
         "--network",
-        default="compact",
-        help="see `autcar networks`; also a .keras file or module:function (compact)",
+        help="see `autcar networks`; also a .keras file or module:function (compact; follow)",
     )
-    add("--size", type=_size, default=(224, 168), metavar="WxH", help="of the frames (224x168)")
-    add("--batch-size", type=positive, default=64, help="frames a step (64)")
+    add("--size", type=_size, metavar="WxH", help="of the frames (224x168; with masks, their own)")
+    add("--batch-size", type=positive, help="frames a step (64; with masks, 32 crops)")
+    add("--steps", type=positive, default=100, help="batches an epoch, with masks (100)")
     add(
         "--augment",
         default="default",
@@ -228,7 +231,11 @@ def _train(arguments: argparse.Namespace) -> int:
     from trainer.pipeline import help_training, train_bundle
     from trainer.quiet import import_tensorflow
     from trainer.run_folder import RunFolder
+    from trainer.sources import has_masks
 
+    masked = arguments.task is None and bool(arguments.data) and has_masks(arguments.data)
+    if masked or arguments.task == "follow":
+        return _train_follow(arguments)
     if arguments.auto:
         return _train_unattended(arguments)
     for option in ("no_restart", "class_batch", "class_offset", "log_file", "run_inference"):
@@ -351,21 +358,22 @@ def _agreed(resumed: Settings | None, arguments: argparse.Namespace, workers: Wo
 
 def _settings(arguments: argparse.Namespace) -> Settings:
     """What was asked on the command line."""
+    from trainer import networks
     from trainer.quantize import SHIPPED
     from trainer.schedule import Schedule
     from trainer.settings import Settings
 
     if not arguments.data:
         raise ConfigError("there is no DATA; say `autcar train recordings`, or --resume RUN")
-    asked = {field.name: getattr(arguments, field.name, None) for field in fields(Schedule)}
+    width, height = arguments.size or (224, 168)
     return Settings(
         data=tuple(arguments.data),
         output=arguments.output,
-        network=arguments.network,
-        width=arguments.size[0],
-        height=arguments.size[1],
-        schedule=Schedule(**{key: value for key, value in asked.items() if value is not None}),
-        batch_size=arguments.batch_size,
+        network=arguments.network or networks.DEFAULT,
+        width=width,
+        height=height,
+        schedule=Schedule(**_asked_schedule(arguments)),
+        batch_size=arguments.batch_size or 64,
         augment=arguments.augment,
         augment_factor=arguments.augment_factor,
         balance=arguments.balance,
@@ -387,6 +395,49 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     )
 
 
+def _asked_schedule(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The fields of the schedule that were given."""
+    from trainer.schedule import Schedule
+
+    asked = {field.name: getattr(arguments, field.name, None) for field in fields(Schedule)}
+    return {key: value for key, value in asked.items() if value is not None}
+
+
+def _train_follow(arguments: argparse.Namespace) -> int:
+    from autcar.progress import terminal_progress
+    from trainer.devices import use_gpu
+    from trainer.quiet import import_tensorflow
+
+    _refuse(arguments, "auto", "resume", "start", "heads")
+    if not arguments.data:
+        raise ConfigError("there is no DATA; give a folder with images and masks in it")
+    import_tensorflow()
+    use_gpu(arguments.gpu)
+
+    from trainer.follow import SCHEDULE, FollowSettings, train_follow
+    from trainer.segmentation import table
+
+    settings = FollowSettings(
+        data=tuple(arguments.data),
+        output=arguments.output,
+        network=arguments.network or "follow",
+        size=arguments.size,
+        steps=arguments.steps,
+        batch_size=arguments.batch_size or 32,
+        schedule=replace(SCHEDULE, **_asked_schedule(arguments)),
+        split=arguments.split,
+        validation=arguments.validation,
+        seed=arguments.seed,
+        runs=arguments.run_dir,
+        keep_earlier=True,
+    )
+    result = train_follow(settings, terminal_progress())
+    print(table(result.found["int8"]))
+    print(f"bundle {result.bundle.folder}, run {result.run}")
+    print(f"next: autcar eval {result.bundle.folder} and images that training never saw")
+    return 0 if result.proven else 1
+
+
 def _eval(arguments: argparse.Namespace) -> int:
     from autcar.bundle import load_bundle
     from autcar.errors import DataError
@@ -395,6 +446,8 @@ def _eval(arguments: argparse.Namespace) -> int:
     from trainer.comparison import compare
     from trainer.evaluate_bundle import answer_frames, select_frames
 
+    if load_bundle(arguments.bundle).manifest.task == "follow":
+        return _eval_follow(arguments)
     if not arguments.data and arguments.tracks < 1:
         raise DataError("nothing to try it on; give recordings, or --tracks 8 to drive simulated")
     progress = Progress() if arguments.json else terminal_progress()
@@ -472,3 +525,30 @@ def _tell(answers: Any, drives: Any, against: Any = None, comparison: Any = None
         print(comparison)
     for name, rows in drives:
         print(f"{name}: {Measure.of(rows)}")
+
+
+def _eval_follow(arguments: argparse.Namespace) -> int:
+    from autcar.bundle import load_bundle
+    from autcar.progress import terminal_progress
+    from trainer.evaluate_follow import evaluate_follow
+    from trainer.segmentation import table
+
+    _refuse(arguments, "against", "tracks")
+    picture = arguments.report and arguments.report / "answers.png"
+    found = evaluate_follow(
+        load_bundle(arguments.bundle),
+        arguments.data,
+        variant=arguments.variant,
+        progress=None if arguments.json else terminal_progress(),
+        picture=picture,
+    )
+    print(json.dumps(found.as_dict()) if arguments.json else table(found))
+    if picture and not arguments.json:
+        print(f"images, truth and answers: {picture}")
+    return 0
+
+
+def _refuse(arguments: argparse.Namespace, *options: str) -> None:
+    for option in options:
+        if getattr(arguments, option):
+            raise ConfigError(f"--{option} is not for images with masks; leave it out")

@@ -151,9 +151,10 @@ class HeadsObjective:
 class Pixels:
     """One of ``classes`` for each pixel of ``height`` × ``width``, from probabilities.
 
-    ``weights`` multiply the loss of each class of pixel, and ``dice`` (0…1) is the
-    share of the soft Dice loss in the sum, which counts a small thing as much as a
-    large one (Milletari et al., "V-Net", 2016).
+    ``weights`` multiply the loss of each class of pixel. ``overlap`` is the weight of
+    1 − intersection over union of the last class, softly counted by its probabilities
+    (Rahman and Wang, 2016), in images that show it: what is sought there counts as much
+    where it is a few pixels as where it is many.
     """
 
     classes: int
@@ -161,7 +162,7 @@ class Pixels:
     width: int
     weights: tuple[float, ...] | None = None
     focal: float = 0.0
-    dice: float = 0.0
+    overlap: float = 0.0
 
     names = ("loss", "accuracy", "balanced_accuracy", "iou")
 
@@ -178,19 +179,20 @@ class Pixels:
 
         losses = cross_entropy(outputs, targets, 0.0, self.focal)
         loss = tf.reduce_mean(weighted(losses, targets, self.weights), (1, 2))
-        if self.dice:
-            loss = (1 - self.dice) * loss + self.dice * self._dice(outputs, targets)
+        if self.overlap:
+            loss += self.overlap * self._missed(outputs, targets)
         return {"loss": loss}
 
-    def _dice(self, outputs: Any, targets: Any) -> Any:
-        """1 − Dice of each image, over the classes but the first, which is what is around."""
+    def _missed(self, outputs: Any, targets: Any) -> Any:
+        """1 − IoU of the last class in each image, 0 in images without it."""
         import tensorflow as tf
 
-        truth = tf.one_hot(tf.cast(targets, tf.int32), self.classes)[..., 1:]
-        scores = outputs[..., 1:]
-        shared = tf.reduce_sum(truth * scores, (1, 2, 3))
-        both = tf.reduce_sum(truth + scores, (1, 2, 3))
-        return 1 - (2 * shared + 1) / (both + 1)
+        truth = tf.cast(tf.equal(targets, self.classes - 1), tf.float32)
+        scores = outputs[..., -1]
+        shared = tf.reduce_sum(truth * scores, (1, 2))
+        size = tf.reduce_sum(truth, (1, 2))
+        either = size + tf.reduce_sum(scores, (1, 2)) - shared
+        return tf.where(size > 0, 1 - (shared + 1) / (either + 1), 0.0)
 
     def confusion(self, outputs: Any, targets: Any) -> Any:  # noqa: D102
         import tensorflow as tf

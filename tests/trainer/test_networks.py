@@ -4,7 +4,16 @@ import pytest
 from autcar.commands import LABELS
 from autcar.errors import ConfigError
 from trainer.heads import Heads
-from trainer.networks import NETWORKS, adapt, build_heads, build_network, joined, spread
+from trainer.networks import (
+    NETWORKS,
+    PIXEL_NETWORKS,
+    adapt,
+    build_heads,
+    build_network,
+    build_pixel_network,
+    joined,
+    spread,
+)
 from trainer.networks.cost import macs
 
 keras = pytest.importorskip("keras")
@@ -156,3 +165,19 @@ def test_a_saved_model_is_a_network_too(tmp_path):
     np.testing.assert_allclose(answers(again), answers(model), rtol=1e-5)
     with pytest.raises(ConfigError, match=r"model.save\('none.keras'\)"):
         build_network(str(tmp_path / "none.keras"), H, W, 12)
+
+
+@pytest.mark.parametrize("name", PIXEL_NETWORKS)
+def test_pixel_networks_answer_for_each_pixel_of_any_size_with_the_same_weights(name):
+    small, large = (build_pixel_network(name, *size, 3) for size in ((32, 48), (64, 64)))
+    large.set_weights(small.get_weights())
+    scores = answers(large, 2, 64, 64)
+    assert scores.shape == (2, 64, 64, 3)
+    np.testing.assert_allclose(scores.sum(-1), 1, rtol=1e-4)
+
+
+def test_a_pixel_network_says_which_sizes_it_takes():
+    with pytest.raises(ConfigError, match="multiples of 16, not 224×170; say --size 224x176"):
+        build_pixel_network("follow", 170, 224, 3)
+    with pytest.raises(ConfigError, match="did you mean --network fcn"):
+        build_pixel_network("fcnn", 64, 64, 3)

@@ -152,7 +152,7 @@ def test_pixels_are_learnt_and_scored_by_overlap():
     images = rng.integers(0, 40, (32, H, W, 3), np.uint8)
     images[masks == 1] += 150
     source = Fixed(images, masks)
-    objective = Pixels(2, H, W, weights=(1.0, 3.0), dice=0.5)
+    objective = Pixels(2, H, W, weights=(1.0, 3.0), overlap=0.5)
     seed_everything(0)
     layers = keras.layers
     model = keras.Sequential(
@@ -171,12 +171,12 @@ def test_pixels_are_learnt_and_scored_by_overlap():
         Pixels(3, H, W).check(model)
 
 
-def test_dice_is_zero_for_the_truth_and_grows_with_what_is_missed():
+def test_overlap_is_lost_by_what_is_missed_and_only_where_the_last_class_is():
     import tensorflow as tf
 
     masks = np.zeros((1, H, W), np.uint8)
     masks[0, 2:5, 2:7] = 1
-    objective = Pixels(2, H, W, dice=1.0)
+    objective = Pixels(2, H, W, overlap=1.0)
 
     def loss(guess):
         return float(objective.measures(tf.one_hot(guess, 2), tf.constant(masks))["loss"][0])
@@ -185,3 +185,7 @@ def test_dice_is_zero_for_the_truth_and_grows_with_what_is_missed():
     half[0, 2:5, 4:7] = 0
     assert loss(masks) == pytest.approx(0, abs=1e-6)
     assert 0 < loss(half) < loss(np.zeros_like(masks))
+    without = Pixels(2, H, W)
+    empty = tf.constant(np.zeros_like(masks)), tf.one_hot(half, 2)
+    with_both = objective.measures(empty[1], empty[0]), without.measures(empty[1], empty[0])
+    assert float(with_both[0]["loss"][0]) == float(with_both[1]["loss"][0])

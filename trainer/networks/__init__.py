@@ -13,7 +13,7 @@ import contextlib
 import difflib
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,11 @@ from trainer.networks.heads import joined, with_heads
 __all__ = [
     "DEFAULT",
     "NETWORKS",
+    "PIXEL_NETWORKS",
     "adapt",
     "build_heads",
     "build_network",
+    "build_pixel_network",
     "check_name",
     "has_heads",
     "joined",
@@ -44,6 +46,12 @@ NETWORKS = {
     "factored": "the compact one with heads for turn, strength and direction",
 }
 """The built-in networks and what each is, in one line."""
+
+PIXEL_NETWORKS = {
+    "follow": "finds what is a few pixels large; the default for images with masks",
+    "fcn": "as the author of Udacity's Follow Me describes it",
+}
+"""The built-in networks that give each pixel's class, and what each is."""
 
 DEFAULT = "compact"
 
@@ -93,21 +101,32 @@ def precision(name: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
+def build_pixel_network(name: str, height: int, width: int, classes: int) -> Any:
+    """As :func:`build_network`, but it gives N×``height``×``width``×``classes``.
+
+    A model of one's own is taken as it is. Raises :class:`ConfigError` for a name that
+    is not known, and for a size that the network does not take.
+    """
+    if ":" in name:
+        return _own_builder(name)(height, width, classes)
+    return _module(name, PIXEL_NETWORKS).build(height, width, classes)
+
+
 def has_heads(name: str) -> bool:
     """Whether the network has heads for the commands by itself."""
     return name == "factored"
 
 
-def check_name(name: str) -> None:
-    """Raise :class:`ConfigError` for a name that is neither built in nor one's own."""
-    if name not in NETWORKS and ":" not in name and not name.endswith(".keras"):
-        near = difflib.get_close_matches(name, NETWORKS, 1)
+def check_name(name: str, known: Mapping[str, str] = NETWORKS) -> None:
+    """Raise :class:`ConfigError` for a name that is neither ``known`` nor one's own."""
+    if name not in known and ":" not in name and not name.endswith(".keras"):
+        near = difflib.get_close_matches(name, known, 1)
         hint = f"did you mean --network {near[0]}?" if near else "or give your own module:function"
-        raise ConfigError(f"network {name!r} is not one of {', '.join(NETWORKS)}; {hint}")
+        raise ConfigError(f"network {name!r} is not one of {', '.join(known)}; {hint}")
 
 
-def _module(name: str) -> Any:
-    check_name(name)
+def _module(name: str, known: Mapping[str, str] = NETWORKS) -> Any:
+    check_name(name, known)
     return importlib.import_module(f"trainer.networks.{name}")
 
 

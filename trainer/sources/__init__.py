@@ -8,7 +8,7 @@ kind of source is one more reader in :func:`read_source`.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +68,11 @@ def find_sources(path: str | Path) -> list[Found]:
     )
 
 
+def has_masks(paths: Sequence[str | Path]) -> bool:
+    """Whether the first source at ``paths`` is of images with masks. Raises as above."""
+    return any(is_masked(found.path) for found in find_sources(paths[0])[:1])
+
+
 def part_folders(path: Path) -> dict[int, Path]:
     """The folders in ``path`` to train, validate and test on, by part, if it has two or more."""
     found = {
@@ -103,7 +108,7 @@ def _recordings(folder: Path, depth: int) -> Iterator[Path]:
         # Without a look at each file: a folder of pictures has many.
         children = [e for e in entries if e.is_dir() or e.name.endswith("_map.txt")]
     for child in sorted(Path(entry.path) for entry in children):
-        if _is_recording(child):
+        if _is_recording(child) or is_masked(child):
             yield child
         elif depth > 1 and child.is_dir():
             yield from _recordings(child, depth - 1)
