@@ -11,6 +11,7 @@ import json
 import time
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,10 @@ WEIGHTS = {"background": 5.0, "people": 7.5, "hero": 15.0}
 FOCAL, OVERLAP = 1.0, 1.5
 
 
+SCHEDULE = Schedule(epochs=40, learning_rate=3e-3, keep="last")
+"""All epochs and the last weights: the images held out choose nothing, they only judge."""
+
+
 @dataclass(frozen=True)
 class FollowSettings:
     """What to train, on what, and how.
@@ -76,17 +81,13 @@ class FollowSettings:
     crop: int = 96
     steps: int = 100
     batch_size: int = 32
-    schedule: Schedule = field(default_factory=lambda: SCHEDULE)
+    schedule: Schedule = SCHEDULE
     cutting: Cutting = field(default_factory=Cutting)
     split: str = "auto"
     validation: float = 0.15
     seed: int = 0
     runs: Path | None = Path("runs")
     keep_earlier: bool = False
-
-
-SCHEDULE = Schedule(epochs=40, learning_rate=3e-3, keep="last")
-"""All epochs and the last weights: the images held out choose nothing, they only judge."""
 
 
 @dataclass(frozen=True)
@@ -171,10 +172,10 @@ def _learn(
     crop = min(settings.crop, *scenes.masks.shape[1:])
     classes = len(scenes.classes)
     model = networks.build_pixel_network(settings.network, crop, crop, classes)
-    sizes = {"size": crop, "batch_size": settings.batch_size, "seed": settings.seed}
-    training = Crops(scenes, split.train, count=settings.steps, cutting=settings.cutting, **sizes)
+    crops = partial(Crops, scenes, size=crop, batch_size=settings.batch_size, seed=settings.seed)
+    training = crops(split.train, count=settings.steps, cutting=settings.cutting)
     count = min(VALIDATION_BATCHES, settings.steps)
-    validation = Crops(scenes, split.validation, count=count, cutting=PLAIN, fixed=True, **sizes)
+    validation = crops(split.validation, count=count, cutting=PLAIN, fixed=True)
     progress.say(
         f"training {model.name}: {model.count_params():,} parameters, {len(split.train):,} images "
         f"to train on, {len(split.validation):,} held out; {settings.steps} batches an epoch of "

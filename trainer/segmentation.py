@@ -98,9 +98,9 @@ class Tally:
         ious = np.array(
             [_iou(truth == index, scores[..., index] > SURE) for index in range(hero + 1)]
         )
-        there = np.count_nonzero(truth == hero) > FOUND_PIXELS
-        found = np.count_nonzero(scores[..., hero] > SURE) > FOUND_PIXELS
-        self._rows.append((subset or subset_of(truth, hero), ious, there, bool(found)))
+        there = bool(np.count_nonzero(truth == hero) > FOUND_PIXELS)
+        found = bool(np.count_nonzero(scores[..., hero] > SURE) > FOUND_PIXELS)
+        self._rows.append((subset or subset_of(truth, hero), ious, there, found))
 
     def result(self) -> Segmentation:
         """The figures of all images so far, at least one."""
