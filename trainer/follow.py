@@ -58,7 +58,7 @@ WEIGHTS = {"background": 5.0, "people": 7.5, "hero": 15.0}
 FOCAL, OVERLAP = 1.0, 1.5
 
 
-SCHEDULE = Schedule(epochs=40, learning_rate=3e-3, keep="last")
+SCHEDULE = Schedule(epochs=80, learning_rate=3e-3, keep="last")
 """All epochs and the last weights: the images held out choose nothing, they only judge."""
 
 
