@@ -100,9 +100,9 @@ class Cutting:
     factors of size, brightness and a channel's; a half is mirrored.
     """
 
-    hero: float = 0.55
-    others: float = 0.3
-    paste: float = 0.5
+    hero: float = 0.35
+    others: float = 0.25
+    paste: float = 0.3
     zoom: float = 1.5
     light: float = 1.25
     tint: float = 1.08
@@ -240,7 +240,7 @@ class Crops:
         size = max(2, round(width)), max(4, round(height))
         # A renderer's far figures are jagged, a camera's are smooth.
         method = int(rng.choice((cv2.INTER_NEAREST, cv2.INTER_AREA, cv2.INTER_LINEAR)))
-        hero = cv2.resize(hero, size, interpolation=method) * rng.uniform(0.6, 1.2)
+        hero = cv2.resize(hero, size, interpolation=method) * rng.uniform(0.75, 1.15)
         shown = cv2.resize(shape, size, interpolation=method) > 0.5
         if rng.random() < 0.5:
             hero, shown = hero[:, ::-1], shown[:, ::-1]
