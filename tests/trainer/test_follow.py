@@ -13,7 +13,7 @@ from autcar.progress import Progress
 from tests.trainer.people import scene, write_people
 from tests.trainer.test_train_cli import autcar
 from trainer.evaluate_follow import evaluate_follow
-from trainer.follow import SCHEDULE, FollowSettings, train_follow
+from trainer.follow import MAX_IOU_LOSS, SCHEDULE, FollowSettings, iou_loss, train_follow
 
 pytest.importorskip("keras")
 
@@ -59,7 +59,8 @@ def test_training_makes_a_bundle_that_finds_the_hero(trained):
     assert (manifest.width, manifest.height) == (64, 64)
     assert result.found["int8"].score > 0.5
     assert result.found["int8"].whole.images == 16
-    assert result.proven
+    assert iou_loss(result.keras, result.found["float32"]) < 1e-3
+    assert result.proven == (iou_loss(result.keras, result.found["int8"]) <= MAX_IOU_LOSS)
     assert any("16 held out" in line for line in said)
 
 
