@@ -35,6 +35,7 @@ from trainer.evaluate_follow import (
 )
 from trainer.follow_card import write_follow_card
 from trainer.history import History
+from trainer.networks.cost import macs
 from trainer.objectives import Pixels
 from trainer.pipeline import check_output, versions
 from trainer.plots import plot_history
@@ -214,6 +215,7 @@ def _finish(
     metrics = {
         "network": whole.name,
         "parameters": whole.count_params(),
+        "macs": macs(whole),
         "epochs": len(history.epochs),
         "minutes": round(minutes, 1),
         "latency_ms": latency,

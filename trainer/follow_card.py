@@ -13,8 +13,9 @@ def write_follow_card(name: str, facts: Mapping[str, Any], data: Mapping[str, An
     times = ", ".join(f"{kind} {ms:.1f} ms" for kind, ms in facts["latency_ms"].items())
     sections = [
         f"# {name}",
-        f"A `{facts['network']}` network ({facts['parameters']:,} parameters) that gives each "
-        f"pixel of one camera frame a probability for each class. Feed it raw `uint8` RGB; "
+        f"A `{facts['network']}` network ({facts['parameters']:,} parameters, "
+        f"{facts['macs'] / 1e6:,.0f} MMAC a frame) that gives each pixel of one camera frame a "
+        f"probability for each class. Feed it raw `uint8` RGB; "
         f"normalisation is inside.",
         "## Data",
         f"{sum(data['recorded'].values()):,} images with masks from "

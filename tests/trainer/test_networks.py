@@ -181,3 +181,5 @@ def test_a_pixel_network_says_which_sizes_it_takes():
         build_pixel_network("follow", 170, 224, 3)
     with pytest.raises(ConfigError, match="did you mean --network fcn"):
         build_pixel_network("fcnn", 64, 64, 3)
+    with pytest.raises(ConfigError, match="made in two"):
+        build_pixel_network("mine.keras", 64, 64, 3)

@@ -107,6 +107,11 @@ def build_pixel_network(name: str, height: int, width: int, classes: int) -> Any
     A model of one's own is taken as it is. Raises :class:`ConfigError` for a name that
     is not known, and for a size that the network does not take.
     """
+    if name.endswith(".keras"):
+        raise ConfigError(
+            f"{name} has one size, and a network for masks is made in two, for crops and for whole "
+            f"images; give the function that makes it as module:function"
+        )
     if ":" in name:
         return _own_builder(name)(height, width, classes)
     return _module(name, PIXEL_NETWORKS).build(height, width, classes)
