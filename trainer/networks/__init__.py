@@ -109,8 +109,8 @@ def build_pixel_network(name: str, height: int, width: int, classes: int) -> Any
     """
     if name.endswith(".keras"):
         raise ConfigError(
-            f"{name} has one size, and a network for masks is made in two, for crops and for whole "
-            f"images; give the function that makes it as module:function"
+            f"{name} has one size, and a network for masks is made in two, for crops and for "
+            f"whole images; give the function that makes it as module:function"
         )
     if ":" in name:
         return _own_builder(name)(height, width, classes)
