@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from autcar.session import new_folder
 from trainer import networks
 from trainer.dataset import Dataset
 from trainer.evaluate_follow import (
+    Network,
     file_network,
     keras_network,
     load_masked,
@@ -57,6 +59,15 @@ WEIGHTS = {"background": 5.0, "people": 7.5, "hero": 15.0}
 """Of the pixels' losses, by class; a class of another name is weighed as people."""
 
 FOCAL, OVERLAP = 1.0, 1.5
+
+AGAIN_SHARE, AGAIN_RATE = 0.25, 1 / 3
+"""How much longer training goes on with false alarms, and at which share of the rate."""
+
+AGAIN_WEIGHTS = {"background": 7.5, "people": 7.5, "hero": 7.5}
+AGAIN_CUTTING = Cutting(hero=0.35, others=0.15, alarms=0.35, paste=0.2)
+
+ALARM, ALARMS_PER_IMAGE = 0.3, 4
+"""From which probability of the hero on a pixel is an alarm, and how many are kept."""
 
 
 SCHEDULE = Schedule(epochs=80, learning_rate=3e-3, keep="last")
@@ -169,25 +180,96 @@ def _usable(split: Split, scenes: Scenes) -> Split:
 def _learn(
     settings: FollowSettings, whole: Any, scenes: Scenes, split: Split, progress: Progress
 ) -> History:
-    """Train a twin of ``whole`` on crops; ``whole`` gets its weights."""
+    """Train a twin of ``whole`` on crops, then once more with its false alarms.
+
+    ``whole`` gets its weights. The history is the first training's.
+    """
     crop = min(settings.crop, *scenes.masks.shape[1:])
-    classes = len(scenes.classes)
-    model = networks.build_pixel_network(settings.network, crop, crop, classes)
-    crops = partial(Crops, scenes, size=crop, batch_size=settings.batch_size, seed=settings.seed)
-    training = crops(split.train, count=settings.steps, cutting=settings.cutting)
-    count = min(VALIDATION_BATCHES, settings.steps)
-    validation = crops(split.validation, count=count, cutting=PLAIN, fixed=True)
+    model = networks.build_pixel_network(settings.network, crop, crop, len(scenes.classes))
     progress.say(
         f"training {model.name}: {model.count_params():,} parameters, {len(split.train):,} images "
         f"to train on, {len(split.validation):,} held out; {settings.steps} batches an epoch of "
         f"{settings.batch_size} crops of {crop}×{crop}, seed {settings.seed}"
     )
-    weights = tuple(WEIGHTS.get(name, WEIGHTS["people"]) for name in scenes.classes)
-    objective = Pixels(classes, crop, crop, weights=weights, focal=FOCAL, overlap=OVERLAP)
-    history = fit(model, training, validation, settings.schedule, progress, objective=objective)
-    progress.say(f"{history.ended}; kept epoch {history.best}")
+    first = _Lesson(settings.schedule, settings.cutting, WEIGHTS)
+    history = _teach(first, settings, model, scenes, split, progress)
     whole.set_weights(model.get_weights())
+    learn_alarms(settings, model, whole, scenes, split, progress)
     return history
+
+
+def learn_alarms(
+    settings: FollowSettings,
+    model: Any,
+    whole: Any,
+    scenes: Scenes,
+    split: Split,
+    progress: Progress,
+) -> None:
+    """Train ``model`` on where it, as ``whole``, sees a hero in images that show none."""
+    alarms = _false_alarms(keras_network(whole), scenes, split.train, settings.seed, progress)
+    if not len(alarms):
+        return
+    schedule = replace(
+        settings.schedule,
+        epochs=max(1, round(settings.schedule.epochs * AGAIN_SHARE)),
+        learning_rate=settings.schedule.learning_rate * AGAIN_RATE,
+    )
+    again = _Lesson(schedule, AGAIN_CUTTING, AGAIN_WEIGHTS, alarms)
+    _teach(again, settings, model, scenes, split, progress)
+    whole.set_weights(model.get_weights())
+
+
+@dataclass(frozen=True)
+class _Lesson:
+    """One training: how long, on which crops, what each class's pixels weigh."""
+
+    schedule: Schedule
+    cutting: Cutting
+    weights: Mapping[str, float]
+    alarms: Indices | None = None
+
+
+def _teach(
+    lesson: _Lesson,
+    settings: FollowSettings,
+    model: Any,
+    scenes: Scenes,
+    split: Split,
+    progress: Progress,
+) -> History:
+    crop = model.input_shape[1]
+    crops = partial(Crops, scenes, size=crop, batch_size=settings.batch_size, seed=settings.seed)
+    training = crops(
+        split.train, count=settings.steps, cutting=lesson.cutting, alarms=lesson.alarms
+    )
+    count = min(VALIDATION_BATCHES, settings.steps)
+    validation = crops(split.validation, count=count, cutting=PLAIN, fixed=True)
+    weights = tuple(lesson.weights.get(name, lesson.weights["people"]) for name in scenes.classes)
+    objective = Pixels(len(weights), crop, crop, weights=weights, focal=FOCAL, overlap=OVERLAP)
+    history = fit(model, training, validation, lesson.schedule, progress, objective=objective)
+    progress.say(f"{history.ended}; kept epoch {history.best}")
+    return history
+
+
+def _false_alarms(
+    network: Network, scenes: Scenes, rows: Indices, seed: int, progress: Progress
+) -> Indices:
+    """Pixels taken for the hero in images that do not show them, n×3 of row, y and x."""
+    rng = np.random.default_rng(seed)
+    hero = len(scenes.classes) - 1
+    found = []
+    without = [row for row in rows.tolist() if not (scenes.masks[row] == hero).any()]
+    for done, row in enumerate(without, 1):
+        pixels = np.argwhere(network(scenes.images[row])[..., hero] > ALARM)
+        for y, x in rng.permutation(pixels)[:ALARMS_PER_IMAGE].tolist():
+            found.append((row, y, x))
+        progress.step("looking for false alarms", done, len(without))
+    images = len({row for row, _, _ in found})
+    progress.say(
+        f"false alarms in {images:,} of {len(without):,} images without the hero: to learn from"
+    )
+    return np.array(found, np.int64).reshape(-1, 3)
 
 
 def _finish(

@@ -94,7 +94,8 @@ class Cutting:
     """How crops are cut. The shares are of the crops.
 
     ``hero`` are cut around a pixel of the hero, ``others`` around one of the other
-    classes but the first, the rest anywhere. ``paste`` of those without the hero get a
+    classes but the first, ``alarms`` around a false alarm where there are some, the rest
+    anywhere. ``paste`` of those without the hero get a
     hero from another image, made as small as heroes are far off, mostly beside somebody
     else: far heroes are rare and hard. ``zoom``, ``light`` and ``tint`` are the largest
     factors of size, brightness and a channel's; a half is mirrored.
@@ -102,6 +103,7 @@ class Cutting:
 
     hero: float = 0.35
     others: float = 0.25
+    alarms: float = 0.0
     paste: float = 0.3
     zoom: float = 1.5
     light: float = 1.25
@@ -122,7 +124,8 @@ class Crops:
     """``count`` batches an epoch of ``size`` × ``size`` crops, the same for the same seed.
 
     Each is ``uint8`` B×S×S×3 images and B×S×S pixel classes. With ``fixed`` every epoch
-    has the same ones. Raises :class:`DataError` where no image shows the last class.
+    has the same ones. ``alarms`` are pixels that were taken for the hero, ``int64`` n×3 of
+    row, y and x. Raises :class:`DataError` where no image shows the last class.
     """
 
     def __init__(
@@ -134,6 +137,7 @@ class Crops:
         count: int,
         batch_size: int = 32,
         cutting: Cutting | None = None,
+        alarms: Indices | None = None,
         seed: int = 0,
         fixed: bool = False,
         threads: int = 1,
@@ -143,6 +147,7 @@ class Crops:
         self._size, self._count, self._batch_size = size, count, batch_size
         self._cutting = cutting or Cutting()
         self._seed, self._fixed, self._threads = seed, fixed, threads
+        self._alarms = np.empty((0, 3), np.int64) if alarms is None else alarms
         self._hero = len(scenes.classes) - 1
         pixels = np.array([np.bincount(scenes.masks[row].ravel(), minlength=self._hero + 1)
                            for row in self._rows])  # fmt: skip
@@ -188,6 +193,9 @@ class Crops:
             row, center = self._around(self._with_hero, (self._hero, self._hero), rng)
         elif draw < plan.hero + plan.others and len(self._with_others):
             row, center = self._around(self._with_others, (1, self._hero - 1), rng)
+        elif draw < plan.hero + plan.others + plan.alarms and len(self._alarms):
+            row, *pixel = self._alarms[rng.integers(len(self._alarms))]
+            center = np.array(pixel, float)
         else:
             row = rng.choice(self._rows)
             center = rng.uniform(0, self._scenes.masks.shape[1:])

@@ -38,7 +38,8 @@ def _layer_macs(layer: Any) -> int:
     kind = type(layer).__name__
     if kind == "SeparableConv2D":
         places = prod(layer.output.shape[1:3])
-        return int(places * sum(prod(kernel.shape) for kernel in layer.kernels))
+        kernels = (layer.depthwise_kernel, layer.pointwise_kernel)
+        return int(places * sum(prod(kernel.shape) for kernel in kernels))
     if kind == "Conv2DTranspose":
         return int(prod(layer.input.shape[1:3]) * prod(layer.kernel.shape))
     if kind in ("Conv2D", "DepthwiseConv2D"):
