@@ -100,3 +100,18 @@ def test_without_a_hero_there_is_nothing_to_cut_around(tmp_path):
     scenes = Scenes(dataset, height=64, width=64)
     with pytest.raises(DataError, match="no mask of 4 shows more than 3 pixels of hero"):
         Crops(scenes, np.arange(4), size=CROP, count=1, cutting=Cutting())
+
+
+def test_false_alarms_are_cut_around(scenes):
+    plan = replace(PLAIN, hero=0.0, others=0.0, alarms=1.0)
+    place = np.array([[5, 16, 16]])
+    (images, _), *_ = crops(scenes, cutting=plan, alarms=place).epoch(1)
+    part = scenes.images[5].astype(int)
+    for crop in images:
+        found = [
+            np.array_equal(view, part[top : top + CROP, left : left + CROP])
+            for view in (crop, crop[:, ::-1])
+            for top in range(20)
+            for left in range(20)
+        ]
+        assert any(found)
