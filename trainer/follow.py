@@ -60,7 +60,7 @@ WEIGHTS = {"background": 5.0, "people": 7.5, "hero": 15.0}
 
 FOCAL, OVERLAP = 1.0, 1.5
 
-AGAIN_SHARE, AGAIN_RATE = 0.19, 1 / 3
+AGAIN_SHARE, AGAIN_RATE = 0.08, 1 / 3
 """How much longer training goes on with false alarms, and at which share of the rate."""
 
 AGAIN_WEIGHTS = {"background": 7.5, "people": 7.5, "hero": 7.5}
