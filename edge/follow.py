@@ -138,6 +138,8 @@ class Follower:
         self.state = "waiting for the hero" if self._side is None else "hero lost"
         if self._side is None or not self.settings.search or self._in_the_way(seen):
             return STOP
+        if seen.pixels >= self.settings.least_pixels:
+            return STOP  # Perhaps the hero, and near: stand until the next pictures tell.
         if not _SEARCH_AFTER_MS <= lost_ms < _SEARCH_AFTER_MS + _SEARCH_FOR_MS:
             return STOP
         self.state = "looking for the hero"

@@ -123,6 +123,8 @@ def test_looks_for_a_lost_hero_only_where_allowed_and_for_a_while():
     assert left[-1] == "left_medium_forward"
     never = told(*[NONE] * 60, settings=replace(SETTINGS, search=True))
     assert set(never) == {"stop"}, "who was never seen is not looked for"
+    perhaps = [hero(bearing=0.3)] * 6 + [NONE] * 60 + [hero(0.9)]
+    assert told(*perhaps, settings=replace(SETTINGS, search=True))[-1] == "stop"
     crowd = [hero(bearing=0.3)] * 6 + [Sighting(0, blocked=0.9)] * 60
     assert told(*crowd, settings=replace(SETTINGS, search=True))[-1] == "stop"
 
@@ -163,7 +165,7 @@ walks = st.lists(st.tuples(sightings, st.integers(5, 200)), max_size=40)
 choices = st.builds(FollowSection, back=st.booleans(), search=st.booleans())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(walks, choices)
 def test_whatever_is_seen_it_comes_no_nearer_than_it_may(walk, chosen):
     follower, time_ns = Follower(chosen), 10**12
