@@ -124,12 +124,14 @@ class Car:
         """Boot, run ``script`` as root by the car's Python, power off; returns the console."""
         shutil.copy(script, self.root / "scenario.py")
         shutil.copy(REPOSITORY / "tests/cockpit_page.py", self.root)
-        command = " ".join(("/opt/autcar/a/bin/python -u /scenario.py", *arguments))
+        # By the software in use: the other slot may hold none.
+        python = "p=/opt/autcar/current; [ -e $p ] || p=/opt/autcar/a; exec $p/bin/python"
+        command = f"/bin/sh -c '{python} -u /scenario.py {' '.join(arguments)}'"
         (self.root / "etc/systemd/system/scenario.service").write_text(
             "[Unit]\nAfter=multi-user.target\nSuccessAction=poweroff-force\n"
             "FailureAction=poweroff-force\n"
             "[Service]\nType=oneshot\nStandardOutput=journal+console\n"
-            f"TimeoutStartSec={within_s}\nExecStart={command}\n"
+            f"TimeoutStartSec={within_s}\nExecStart={command.replace('$', '$$')}\n"
             "[Install]\nWantedBy=default.target\n"
         )
         _run("systemctl", "--quiet", f"--root={self.root}", "enable", "scenario.service")
