@@ -1,8 +1,11 @@
-"""What both services share: waiting for a camera that is late."""
+"""What both services share: a camera that is late, and the guardian's place ahead of them."""
 
 from __future__ import annotations
 
+import os
 import time
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autcar.errors import CameraError
@@ -22,9 +25,18 @@ def open_when_there(config: Config, notifier: Notifier) -> Rig:
     until = time.monotonic() + CAMERA_WAIT_S
     while True:
         try:
-            return open_rig(config)
+            rig = open_rig(config)
+            step_back()
+            return rig
         except CameraError as error:
             if time.monotonic() > until:
                 raise
             notifier.step(f"waiting for the camera: {error}")
             time.sleep(1.0)
+
+
+def step_back() -> None:
+    """Leave the place ahead of others to the guardian, which was started with it."""
+    for thread in Path("/proc/self/task").iterdir():
+        with suppress(OSError):  # a thread that has just ended
+            os.setpriority(os.PRIO_PROCESS, int(thread.name), 0)

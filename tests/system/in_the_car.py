@@ -163,13 +163,14 @@ def drive() -> dict:
 
 
 def priority() -> dict:
-    """Whether the guardian got the place ahead of others that its unit lets it ask for."""
+    """Whether the guardian has a place ahead of others, and the driver left it to it."""
     process = fresh()
-    limits = Path(f"/proc/{process}/limits").read_text().splitlines()
     return {
-        "limit": next(line for line in limits if line.startswith("Max nice")).split()[3],
         "guardian": os.getpriority(os.PRIO_PROCESS, guardian(process)),
-        "driver": os.getpriority(os.PRIO_PROCESS, process),
+        "driver": [
+            os.getpriority(os.PRIO_PROCESS, int(thread.name))
+            for thread in Path(f"/proc/{process}/task").iterdir()
+        ],
     }
 
 

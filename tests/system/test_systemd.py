@@ -104,10 +104,8 @@ def test_drive(seen):
 
 
 def test_priority(seen):
-    if seen["limit"] == "0":
-        pytest.skip("root may raise no limit here (no CAP_SYS_RESOURCE), so LimitNICE= is void")
     assert seen["guardian"] == -10
-    assert seen["driver"] == 0
+    assert set(seen["driver"]) == {0}
 
 
 @pytest.mark.parametrize(
