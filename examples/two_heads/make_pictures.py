@@ -1,6 +1,6 @@
 """Pictures whose label is a tuple: the colour of a shape, its size in per cent, and its form.
 
-    python examples/two_heads/make_pictures.py FOLDER [--forms] [--each 40] [--seed 0]
+    python examples/two_heads/make_pictures.py FOLDER [--forms] [--each 100] [--seed 0]
 
 Three folders come out, training/, validation/ and test/, each with a folder for every
 tuple: blue_21 is a blue shape as wide as 21 % of the picture; with --forms, blue_21_ellipse
@@ -32,7 +32,7 @@ SHARES = {"training": 1.0, "validation": 0.25, "test": 0.25}
 def picture(color: str, percentage: int, form: str, rng: np.random.Generator) -> np.ndarray:
     """One 64×64×3 RGB picture. Drawn four times as large, so that one per cent can be seen."""
     large = 4 * SIZE
-    canvas = _background(large, rng)
+    canvas = cv2.resize(_background(SIZE, rng), (large, large))
     extent = percentage / 100 * large
     room = (large - extent) / 2
     center = large / 2 + rng.uniform(-room, room, 2)
@@ -84,7 +84,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("folder", type=Path, help="where the three folders go")
     parser.add_argument("--forms", action="store_true", help="three heads: name the form, too")
-    parser.add_argument("--each", type=int, default=40, help="training pictures of a tuple (40)")
+    parser.add_argument("--each", type=int, default=100, help="training pictures of a tuple (100)")
     parser.add_argument("--seed", type=int, default=0, help="the same gives the same pictures (0)")
     arguments = parser.parse_args()
     if arguments.folder.exists() and any(arguments.folder.iterdir()):
