@@ -41,11 +41,6 @@ class Epoch:
         """The share of the validation part that is right."""
         return self.figures["val_accuracy"]
 
-    @property
-    def val_balanced_accuracy(self) -> float:
-        """The mean over the classes of the share that is right."""
-        return self.figures["val_balanced_accuracy"]
-
 
 @dataclass
 class History:

@@ -23,7 +23,6 @@ from autcar.motors import DRIVERS
 UNITS = {"drive": "autcar-edge.service", "record": "autcar-capture.service"}
 USER = "autcar"
 GROUPS = ("gpio", "video", "render", "input", "i2c")
-WIRES = "/run/autcar/wires"
 
 _EXAMPLES = """\
 examples:
