@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -273,14 +274,17 @@ def _storage(path: Path) -> Any:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    from optuna.storages.journal import JournalFileSymlinkLock
+    """Hold what only one process may; the system takes it from one that dies."""
+    with open(f"{path}.claim", "a+b") as file:
+        if sys.platform == "win32":
+            import msvcrt
 
-    lock = JournalFileSymlinkLock(f"{path}.claim")
-    lock.acquire()
-    try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
-    finally:
-        lock.release()
 
 
 def _optuna() -> Any:
