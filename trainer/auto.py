@@ -22,6 +22,7 @@ from pathlib import Path
 from queue import Empty, Queue
 from typing import Any
 
+from autcar.bundle import keep_earlier
 from autcar.errors import DataError, TrainingError
 from autcar.session import write_atomic
 from trainer.dataset import Dataset
@@ -323,15 +324,20 @@ def _keep_best(plan: Plan, state: State) -> None:
     before = state.attempt(state.best) if state.best else None
     if before and (before.classes, before.accuracy) >= (latest.classes, latest.accuracy):
         return
-    new, best, old = (plan.folder / name for name in (".best.new", "best", ".best.old"))
+    _copy_whole(plan.folder / "latest", plan.folder / "best")
+    state.best = latest.number
+
+
+def _copy_whole(source: Path, target: Path) -> None:
+    """Put a copy of ``source`` at ``target``: what was there before, or all of it."""
+    new, old = (target.with_name(f".{target.name}.{what}") for what in ("new", "old"))
     for leftover in (new, old):
         shutil.rmtree(leftover, ignore_errors=True)
-    shutil.copytree(plan.folder / "latest", new)
-    if best.exists():
-        best.rename(old)
-    new.rename(best)
+    shutil.copytree(source, new)
+    if target.exists():
+        target.rename(old)
+    new.rename(target)
     shutil.rmtree(old, ignore_errors=True)
-    state.best = latest.number
 
 
 def _finish(plan: Plan, state: State, classes: int, say: Callable[[str], None]) -> State:
@@ -348,14 +354,9 @@ def _finish(plan: Plan, state: State, classes: int, say: Callable[[str], None]) 
         )
     output = plan.settings.output
     output.parent.mkdir(parents=True, exist_ok=True)
-    new, old = output.with_name(f".{name}.new"), output.with_name(f".{name}.old")
-    for leftover in (new, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    shutil.copytree(made, new)
-    if output.exists():
-        output.rename(old)
-    new.rename(output)
-    shutil.rmtree(old, ignore_errors=True)
+    if plan.settings.keep_earlier and (earlier := keep_earlier(output)):
+        say(f"the earlier {output} is now {earlier}")
+    _copy_whole(made, output)
     say(
         f"{state.goal} {'reached' if reached else 'NOT reached'} in {len(state.attempts)} "
         f"attempts: attempt {best.number} has {best.accuracy:.3f} in validation; "

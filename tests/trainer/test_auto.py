@@ -145,6 +145,17 @@ def test_the_same_command_goes_on_where_it_was_ended(plan, trained):
     assert seen[0].augment_factor == 3
 
 
+def test_a_bundle_that_was_there_before_stays(plan, trained):
+    plan = replace(plan, settings=replace(plan.settings, keep_earlier=True))
+    plan.settings.output.mkdir(parents=True)
+    (plan.settings.output / "manifest.json").write_text("earlier")
+    trained(0.95)
+    _, lines = run(plan)
+    kept = plan.settings.output.with_name("mine_1")
+    assert (kept / "manifest.json").read_text() == "earlier"
+    assert f"the earlier {plan.settings.output} is now {kept}" in lines
+
+
 def test_other_data_is_not_mixed_in(plan, trained):
     trained(0.95)
     run(plan)
