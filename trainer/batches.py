@@ -6,6 +6,7 @@ import itertools
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,20 @@ from trainer.cache import ImageCache, image_workers
 from trainer.image_store import Images
 
 Batch = tuple[Images, Targets]
+Result = TypeVar("Result")
+
+
+def ahead(jobs: Iterator[Future[Result]], count: int) -> Iterator[Result]:
+    """What ``jobs`` give, in their order, ``count`` of them begun before they are wanted."""
+    ready = deque(itertools.islice(jobs, count))
+    try:
+        while ready:
+            result = ready.popleft().result()
+            ready.extend(itertools.islice(jobs, 1))
+            yield result
+    finally:
+        for job in ready:
+            job.cancel()
 
 
 class Batches:
@@ -65,15 +80,7 @@ class Batches:
             order = np.random.default_rng((self._seed, epoch)).permutation(order)
         with image_workers(self._threads) as pool:
             jobs = (pool.submit(self._batch, order, epoch, i) for i in range(len(self)))
-            ready: deque[Future[Batch]] = deque(itertools.islice(jobs, 2 * self._threads))
-            try:
-                while ready:
-                    batch = ready.popleft().result()
-                    ready.extend(itertools.islice(jobs, 1))
-                    yield batch
-            finally:
-                for job in ready:
-                    job.cancel()
+            yield from ahead(jobs, 2 * self._threads)
 
     def _batch(self, order: npt.NDArray[np.int64], epoch: int, number: int) -> Batch:
         start = number * self._batch_size

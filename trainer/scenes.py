@@ -6,11 +6,9 @@ pavement, so a batch is cut around heroes and around people who are not.
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
@@ -19,6 +17,7 @@ import numpy.typing as npt
 
 from autcar.errors import AutcarError, DataError
 from autcar.images import read_image
+from trainer.batches import ahead
 from trainer.dataset import Dataset
 from trainer.sources.masks import VISIBLE_PIXELS, read_mask
 
@@ -170,17 +169,7 @@ class Crops:
         with ThreadPoolExecutor(self._threads, "crops", cv2.setNumThreads, (1,)) as pool:
             keys = ((self._seed, 0 if self._fixed else epoch, i) for i in range(self._count))
             jobs = (pool.submit(self._batch, key) for key in keys)
-            ready: deque[Future[tuple[Images, Images]]] = deque(
-                itertools.islice(jobs, 2 * self._threads)
-            )
-            try:
-                while ready:
-                    batch = ready.popleft().result()
-                    ready.extend(itertools.islice(jobs, 1))
-                    yield batch
-            finally:
-                for job in ready:
-                    job.cancel()
+            yield from ahead(jobs, 2 * self._threads)
 
     def _batch(self, key: tuple[int, int, int]) -> tuple[Images, Images]:
         rng = np.random.default_rng(key)
