@@ -238,7 +238,7 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _preview(arguments: argparse.Namespace) -> int:
-    from trainer.preview import augment_preview
+    from trainer.report.preview import augment_preview
 
     path = augment_preview(
         arguments.data,

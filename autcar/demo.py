@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edge.drive import Run
     from edge.pilots import Pilot
     from trainer.pipeline import Result
-    from trainer.report import Drive, Thought
+    from trainer.report.demo_report import Drive, Thought
 
 THOUGHTS_EACH = 3
 WELL = 4
@@ -80,7 +80,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     from trainer.quiet import import_tensorflow
 
     import_tensorflow()
-    from trainer.report import write_report
+    from trainer.report.demo_report import write_report
 
     began = time.monotonic()
     size = _QUICK if arguments.quick else _Size()
@@ -150,7 +150,7 @@ def _drive_unseen(
     from autcar.simulator.score import Score
     from autcar.simulator.track import Track
     from edge.pilots import BundlePilot, ConstantDecider, DecidingPilot
-    from trainer.report import Drive
+    from trainer.report.demo_report import Drive
 
     config = _on_track(config, seed, size.unseen)
     straight = DecidingPilot(ConstantDecider(Command("move", "medium", "forward")))
@@ -178,7 +178,7 @@ def _drive_track(config: Config, pilot: Pilot, seconds: float) -> tuple[Run, lis
     from autcar.rig import open_rig
     from autcar.safety import Gate
     from edge.drive import drive_rig
-    from trainer.report import Thought
+    from trainer.report.demo_report import Thought
 
     thoughts: list[Thought] = []
     every = int(seconds * config.camera.fps / THOUGHTS_EACH)

@@ -161,9 +161,9 @@ def _round(
     """One round, done anew from its beginning: what an interrupted one left is removed."""
     from autcar.simulator.unseen import Measure, drive_unseen
     from edge.pilots import BundlePilot
+    from trainer.learning.schedule import Schedule
     from trainer.pipeline import train_bundle
     from trainer.quiet import import_tensorflow
-    from trainer.schedule import Schedule
     from trainer.settings import Settings
 
     began = time.monotonic()

@@ -51,11 +51,11 @@ def main() -> int:
     arguments = parser.parse_args()
     import_tensorflow()
     from autcar.progress import Progress
-    from trainer.dataset import load_dataset
-    from trainer.learning import read_frames
-    from trainer.schedule import Schedule
+    from trainer.data.dataset import load_dataset
+    from trainer.data.split import make_split
+    from trainer.learn import read_frames
+    from trainer.learning.schedule import Schedule
     from trainer.settings import Settings
-    from trainer.split import make_split
 
     width, height = map(int, arguments.size.split("x"))
     settings = Settings(
@@ -92,11 +92,11 @@ def main() -> int:
 def trained(frames: Any, settings: Any) -> dict[str, float]:
     """Train once; the figures on the test part, by the Keras model."""
     from autcar.progress import Progress
-    from trainer.batches import Batches
-    from trainer.evaluation import evaluate_steering
-    from trainer.learning import Network, learn
-    from trainer.training import predict
-    from trainer.workers import Workers
+    from trainer.data.batches import Batches
+    from trainer.learn import Network, learn
+    from trainer.learning.training import predict
+    from trainer.learning.workers import Workers
+    from trainer.proof.evaluation import evaluate_steering
 
     began = time.process_time()
     network = Network.new(settings, frames.dataset, Workers())

@@ -79,7 +79,7 @@ def models(folder: Path, arguments: argparse.Namespace) -> dict[str, tuple[str, 
     files = {str(bundle.path(v)): ("default", v.name) for v in manifest.variants}
     import_tensorflow()
     from trainer.networks import build_network
-    from trainer.quantize import to_tflite
+    from trainer.proof.quantize import to_tflite
 
     size = (manifest.height, manifest.width)
     noise = np.random.default_rng(0).integers(0, 256, (16, *size, 3), np.uint8)

@@ -126,7 +126,7 @@ def models(work: Path, pictures: arm64.np.ndarray) -> list[tuple[str, Path]]:
     found = [(f"default {v.name}", bundle.path(v)) for v in bundle.manifest.variants]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from trainer.networks import build_network
-    from trainer.quantize import to_tflite
+    from trainer.proof.quantize import to_tflite
 
     network = build_network("autcar", 168, 224, 12)
     for kind in ("int8", "float32"):

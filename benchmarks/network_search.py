@@ -32,7 +32,7 @@ from peers.environments import tflite_python
 
 if TYPE_CHECKING:
     from autcar.progress import Progress
-    from trainer.dataset import Dataset
+    from trainer.data.dataset import Dataset
     from trainer.pipeline import Result
 
 RESULTS = HERE / "network_search.json"
@@ -100,7 +100,7 @@ def measure_all(found: dict[str, Any], rounds: int) -> None:
     from trainer.quiet import import_tensorflow
 
     import_tensorflow()
-    from trainer.quantize import KINDS, to_tflite
+    from trainer.proof.quantize import KINDS, to_tflite
 
     noise = np.random.default_rng(0).integers(0, 256, (16, HEIGHT, WIDTH, 3), np.uint8)
     files: dict[str, tuple[str, str]] = {}
@@ -169,9 +169,9 @@ class Learner:
 
     def fit(self, name: str, seed: int) -> Result:
         """Train a network from first weights drawn by ``seed``."""
+        from trainer.data.split import split_by_time
+        from trainer.learning.training import Schedule, seed_everything
         from trainer.pipeline import Settings, train_on
-        from trainer.split import split_by_time
-        from trainer.training import Schedule, seed_everything
 
         schedule = Schedule(epochs=EPOCHS)
         output = self.folder / "bundle"
@@ -204,8 +204,8 @@ class TubLearner(Learner):
         """Forward frames, every :data:`EVERY`-th."""
         import numpy as np
 
-        from trainer.dataset import load_dataset
-        from trainer.evaluation import STEERING_OF
+        from trainer.data.dataset import load_dataset
+        from trainer.proof.evaluation import STEERING_OF
 
         dataset = load_dataset(self.tub, include_deleted=True)
         forward = np.flatnonzero(STEERING_OF[dataset.labels] >= 0)
@@ -233,7 +233,7 @@ class SimulatorLearner(Learner):
         """Drives on tracks from easy to hard."""
         from autcar.config import Config, SimulatorSection
         from capture.simulated import record_expert
-        from trainer.dataset import load_dataset
+        from trainer.data.dataset import load_dataset
 
         recordings = self.folder / "recordings"
         for track in range(TRACKS):

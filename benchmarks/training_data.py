@@ -134,9 +134,9 @@ def index(folder: Path, frames: int) -> tuple[dict[str, Any], list[tuple[str, bo
 
 
 def child_index(sessions: str) -> dict[str, Any]:
-    from trainer.balance import balance_indices
-    from trainer.dataset import load_dataset
-    from trainer.split import make_split
+    from trainer.data.balance import balance_indices
+    from trainer.data.dataset import load_dataset
+    from trainer.data.split import make_split
 
     found: dict[str, Any] = {}
     last = time.perf_counter(), time.process_time()
@@ -214,10 +214,10 @@ def rate(folder: Path) -> tuple[dict[str, Any], list[tuple[str, bool]]]:
 
 
 def child_rate(sessions: str, folder: str) -> dict[str, Any]:
-    from trainer.augmentation import parse_augmentation
-    from trainer.batches import Batches
-    from trainer.cache import ImageCache
-    from trainer.dataset import load_dataset
+    from trainer.data.augmentation import parse_augmentation
+    from trainer.data.batches import Batches
+    from trainer.data.cache import ImageCache
+    from trainer.data.dataset import load_dataset
     from trainer.quiet import import_tensorflow
 
     import_tensorflow()
@@ -277,7 +277,7 @@ def child(name: str, *words: str) -> dict[str, Any]:
 
 
 def balance(folder: Path) -> tuple[dict[str, Any], list[tuple[str, bool]]]:
-    from trainer.balanced_folder import create_balanced_folder
+    from trainer.data.balanced_folder import create_balanced_folder
 
     sessions = make_set(folder / "set", 20_000, 224, 168)
     recordings = sorted(sessions.iterdir())
@@ -351,7 +351,7 @@ def inspect(folder: Path, sessions: Path) -> tuple[int, float]:
     """How many images there are, 0 where one is no link, and the least time in seconds
     between a test and a training frame.
     """
-    from trainer.balanced_folder import load_balanced_folder
+    from trainer.data.balanced_folder import load_balanced_folder
 
     originals = {
         (images / f"{number:08d}.jpg").stat().st_ino

@@ -154,7 +154,7 @@ def networks() -> str:
 
     import_tensorflow()
     from trainer.networks import NETWORKS, build_network
-    from trainer.networks.cost import cost
+    from trainer.proof.cost import cost
 
     rows = []
     for name, said in NETWORKS.items():

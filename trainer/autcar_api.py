@@ -12,7 +12,7 @@ import numpy as np
 from autcar.commands import LABELS, Command
 from autcar.errors import BundleError, CommandError, ConfigError, DataError, DataNotFoundError
 from autcar.progress import terminal_progress
-from trainer.balanced_folder import (
+from trainer.data.balanced_folder import (
     create_balanced_folder,
     get_classes,
     load_balanced_folder,
@@ -90,10 +90,10 @@ class Trainer:
         path = _tflite_path(output_model_path)
         labels = _checked_classes(classes)
         import_tensorflow()
+        from trainer.data.split import Split
+        from trainer.learning.schedule import Schedule
         from trainer.pipeline import check_output, train_on
-        from trainer.schedule import Schedule
         from trainer.settings import Settings
-        from trainer.split import Split
 
         bundle = path.with_suffix("")
         check_output(bundle)
@@ -134,11 +134,11 @@ class Trainer:
         (``[truth][prediction]``, in class order).
         """
         from autcar.interpreter import Interpreter
-        from trainer.batches import Batches
-        from trainer.cache import ImageCache
-        from trainer.evaluate_bundle import predict_frames
-        from trainer.evaluation import evaluate, table
-        from trainer.plots import plot_confusion
+        from trainer.data.batches import Batches
+        from trainer.data.cache import ImageCache
+        from trainer.proof.evaluate_bundle import predict_frames
+        from trainer.proof.evaluation import evaluate, table
+        from trainer.report.plots import plot_confusion
 
         path = _tflite_path(path_to_model)
         if not path.is_file():

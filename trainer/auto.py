@@ -25,7 +25,7 @@ from typing import Any
 from autcar.bundle import keep_earlier
 from autcar.errors import DataError, TrainingError
 from autcar.session import write_atomic
-from trainer.dataset import Dataset
+from trainer.data.dataset import Dataset
 from trainer.run_folder import RunFolder
 from trainer.settings import Settings
 
@@ -376,7 +376,7 @@ def _line(attempt: Attempt, state: State) -> str:
 
 def plot_attempts(state: State, path: Path) -> Path:
     """Draw validation accuracy over all epochs, a line where each attempt began."""
-    from trainer.plots import BLUE, GREY, ORANGE, new_figure, save_figure
+    from trainer.report.plots import BLUE, GREY, ORANGE, new_figure, save_figure
 
     figure, axes = new_figure(9, 4.2)
     done = 0

@@ -25,24 +25,24 @@ from autcar.commands import LABELS
 from autcar.errors import BundleError, DataError
 from autcar.progress import LogProgress, Progress
 from autcar.safety import BLIND_LABELS
-from trainer.augmentation import parse_augmentation
-from trainer.batches import Batches
-from trainer.cache import ImageCache
-from trainer.card import write_card
-from trainer.dataset import Dataset, load_dataset
-from trainer.evaluation import Evaluation, Steering
-from trainer.history import History
-from trainer.learning import Network, learn, read_frames
-from trainer.plots import plot_classes, plot_confusion, plot_frames, plot_history
-from trainer.proof import prove, refuse_unproven
-from trainer.quantize import Parity, check_kinds
+from trainer.data.augmentation import parse_augmentation
+from trainer.data.batches import Batches
+from trainer.data.cache import ImageCache
+from trainer.data.dataset import Dataset, load_dataset
+from trainer.data.sample_list import write_sample_list
+from trainer.data.split import Split, make_split
+from trainer.learn import Network, learn, read_frames
+from trainer.learning.history import History
+from trainer.learning.tensorboard import EventLog
+from trainer.learning.warm_start import MODEL
+from trainer.learning.workers import Workers
+from trainer.proof.evaluation import Evaluation, Steering
+from trainer.proof.parity import prove, refuse_unproven
+from trainer.proof.quantize import Parity, check_kinds
+from trainer.report.card import write_card
+from trainer.report.plots import plot_classes, plot_confusion, plot_frames, plot_history
 from trainer.run_folder import RunFolder
-from trainer.sample_list import write_sample_list
 from trainer.settings import Settings
-from trainer.split import Split, make_split
-from trainer.tensorboard import EventLog
-from trainer.warm_start import MODEL
-from trainer.workers import Workers
 
 Indices = npt.NDArray[np.int64]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from autcar.errors import DataError, DataNotFoundError
 from autcar.session import new_folder, write_atomic
-from trainer.checkpoint import Checkpoint
+from trainer.learning.checkpoint import Checkpoint
 from trainer.settings import Settings
 
 ASKED = "run.json"

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from trainer.quantize import SHIPPED
-from trainer.schedule import Schedule
+from trainer.learning.schedule import Schedule
+from trainer.proof.quantize import SHIPPED
 
 
 @dataclass(frozen=True)
@@ -19,15 +19,15 @@ class Settings:
     where the run's folder is made (None: no run folder). ``network`` is a name of
     :data:`trainer.networks.NETWORKS` or ``module:function``. ``validation`` and
     ``test`` are shares of the frames, ``gap_s`` seconds apart from training. ``split`` is
-    one of :data:`trainer.split.KINDS`. ``heads`` names what the classes consist of, see
-    :func:`trainer.dataset.load_dataset`. ``start`` is the folder of a run whose weights to
+    one of :data:`trainer.data.split.KINDS`. ``heads`` names what the classes consist of, see
+    :func:`trainer.data.dataset.load_dataset`. ``start`` is the folder of a run whose weights to
     begin with. ``label_smoothing`` and ``focal`` are those of
-    :class:`trainer.objectives.Classes`; ``balance="weights"`` weighs rare classes more in
+    :class:`trainer.learning.objectives.Classes`; ``balance="weights"`` weighs rare classes more in
     place of showing them more often. ``augment_factor`` is how often an image is shown
     in an epoch, each time augmented anew. Only the ``first_classes`` are learnt, where
     that is not 0. ``tensorboard`` writes event files into the run's folder.
     ``precision`` is that of the activations in training; weights are ``float32`` always.
-    ``variants`` are the kinds of :data:`trainer.quantize.KINDS` to make; ``force`` ships
+    ``variants`` are the kinds of :data:`trainer.proof.quantize.KINDS` to make; ``force`` ships
     even those that do not answer as the trained model does.
     ``keep_earlier``: a bundle that is there already gets another name, and stays.
     """

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 from autcar.errors import AutcarError, DataError, DataNotFoundError, RuntimeMissingError
 from autcar.progress import Progress
-from trainer.history import Epoch
-from trainer.learning import Frames, Network, learn, read_frames
+from trainer.learn import Frames, Network, learn, read_frames
+from trainer.learning.history import Epoch
+from trainer.learning.workers import Workers
 from trainer.pipeline import read_data
 from trainer.settings import Settings
-from trainer.workers import Workers
 
 if TYPE_CHECKING:
     import optuna

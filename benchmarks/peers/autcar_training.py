@@ -27,15 +27,15 @@ import linear_network
 import numpy as np
 
 from autcar.progress import Progress
-from trainer.augmentation import PRESETS
-from trainer.batches import Batches
-from trainer.cache import ImageCache
-from trainer.dataset import load_dataset
-from trainer.learner import Learner
-from trainer.objectives import Classes
-from trainer.split import split_by_time
-from trainer.training import Schedule, fit
-from trainer.workers import Workers
+from trainer.data.augmentation import PRESETS
+from trainer.data.batches import Batches
+from trainer.data.cache import ImageCache
+from trainer.data.dataset import load_dataset
+from trainer.data.split import split_by_time
+from trainer.learning.learner import Learner
+from trainer.learning.objectives import Classes
+from trainer.learning.training import Schedule, fit
+from trainer.learning.workers import Workers
 
 BATCH = 128
 HEIGHT, WIDTH, CLASSES = 120, 160, 12

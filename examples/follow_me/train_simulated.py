@@ -32,7 +32,7 @@ def train(folder: Path) -> None:
     from trainer.quiet import import_tensorflow
 
     import_tensorflow()
-    from trainer.follow import SCHEDULE, FollowSettings, train_follow
+    from trainer.follow.pipeline import SCHEDULE, FollowSettings, train_follow
 
     progress = terminal_progress()
     with tempfile.TemporaryDirectory() as scratch:

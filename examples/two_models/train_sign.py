@@ -77,7 +77,7 @@ def main() -> None:
     import keras
 
     from trainer.networks import build_network
-    from trainer.quantize import SHIPPED, run_file, to_tflite
+    from trainer.proof.quantize import SHIPPED, run_file, to_tflite
 
     keras.utils.set_random_seed(0)
     print("painting tracks with signs")

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from autcar.images import write_png
-from trainer.sources.masks import COLORS
+from trainer.data.sources.masks import COLORS
 
 SHIRTS = {"people": (40, 60, 190), "hero": (200, 30, 30)}
 

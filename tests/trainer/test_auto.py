@@ -12,8 +12,8 @@ import pytest
 import trainer.auto as auto
 from autcar.errors import DataError, TrainingError
 from trainer.auto import SUMMARY, Plan, train_unattended
+from trainer.learning.schedule import Schedule
 from trainer.run_folder import RunFolder
-from trainer.schedule import Schedule
 from trainer.settings import Settings
 
 

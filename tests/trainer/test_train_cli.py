@@ -93,7 +93,7 @@ def test_what_does_not_drive_as_it_was_trained_is_not_shipped_unless_forced(
     recordings, tmp_path, monkeypatch
 ):
     # Nothing agrees on more than all frames.
-    monkeypatch.setattr("trainer.quantize.MIN_AGREEMENT", 1.01)
+    monkeypatch.setattr("trainer.proof.quantize.MIN_AGREEMENT", 1.01)
     with pytest.raises(
         ParityError, match=r"(?s)no bundle was written: int8 and float16.*noise added"
     ):

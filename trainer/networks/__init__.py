@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from autcar.errors import ConfigError
-from trainer.heads import Heads
+from trainer.data.heads import Heads
 from trainer.networks.adapt import adapt, spread
 from trainer.networks.heads import joined, with_heads
 

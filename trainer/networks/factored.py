@@ -10,7 +10,7 @@ from typing import Any
 
 from autcar.commands import LABELS
 from autcar.errors import ConfigError
-from trainer.heads import Heads
+from trainer.data.heads import Heads
 from trainer.networks import compact
 from trainer.networks.heads import joined, with_heads
 

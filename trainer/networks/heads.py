@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from autcar.errors import ConfigError
-from trainer.heads import Heads
+from trainer.data.heads import Heads
 
 
 def with_heads(model: Any, heads: Heads) -> Any:

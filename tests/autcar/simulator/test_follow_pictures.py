@@ -41,7 +41,7 @@ def test_the_hero_is_near_and_far_and_away(folder):
 
 
 def test_the_trainer_reads_them(folder):
-    dataset = pytest.importorskip("trainer.dataset")
+    dataset = pytest.importorskip("trainer.data.dataset")
     found = dataset.load_dataset([folder])
     assert len(found) == 60
     assert found.classes == LABELS

@@ -1,0 +1,1 @@
+"""Recordings of any kind, split, balanced, and turned into batches."""

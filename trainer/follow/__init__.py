@@ -1,0 +1,1 @@
+"""Images with masks, and the network that finds a person in them."""

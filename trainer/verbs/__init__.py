@@ -1,0 +1,1 @@
+"""The verbs of ``autcar`` that this package brings, one file each."""
