@@ -75,14 +75,16 @@ def switch(name: str, *, forced: tuple[str, ...] = (), by: str = "") -> str:
             systemctl("restart", unit)
             _see_healthy(shelf.find(name).name)
             shelf.switch(name)
-    except AutcarError as error:
-        said = error
+    except BaseException as error:
+        # Ctrl-C or a connection that ends, too: nobody judged what the service runs now.
+        said = str(error) or type(error).__name__
         if isinstance(error, ServiceError):
-            status = health(unit)["status"]
-            said = SwitchError(f"the service did not become ready: {status or error}")
+            said = f"the service did not become ready: {health(unit)['status'] or error}"
         systemctl("reset-failed", unit, check=False)
         systemctl("restart", unit, check=False)
         shelf.note(name, f"taken back: {said}", forced, by)
+        if not isinstance(error, AutcarError):
+            raise
         state = health(unit)["state"]
         raise SwitchError(
             f"{name} was taken back, {before} drives again (its service is {state}): {said}"

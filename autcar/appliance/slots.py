@@ -148,7 +148,8 @@ class Slots:
                     _see_running(unit)
                 (slot / _UNFINISHED).unlink(missing_ok=True)
                 point(self.folder / "current", slot)
-        except AutcarError:
+        except BaseException:
+            # Ctrl-C, too: what runs on trial is about to be deleted.
             for unit in running:
                 systemctl("reset-failed", unit, check=False)
                 systemctl("restart", unit, check=False)

@@ -1,6 +1,8 @@
 """New software without a car: what is sent, what a slot is afterwards, and which is refused."""
 
 import io
+import itertools
+from pathlib import Path
 
 import pytest
 
@@ -8,9 +10,10 @@ from autcar import cli
 from autcar.appliance import fleet
 from autcar.appliance.fleet import RemoteCar
 from autcar.appliance.parcel import pack, unpack
-from autcar.appliance.slots import Slots, UpdateError
+from autcar.appliance.slots import Slots, UpdateError, _version
 from autcar.appliance.update import update, wheels_for
 from autcar.errors import DataError, DataNotFoundError
+from tests.autcar.appliance.conftest import put
 
 
 @pytest.fixture
@@ -170,3 +173,127 @@ def test_on_a_workstation_it_asks_for_a_car(monkeypatch, capsys):
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     assert cli.main(["update"]) == 2
     assert "autcar update --car pi@car.local" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_an_environment_like_the_one_before_with_all_that_a_car_needs(
+    tmp_path, monkeypatch, shared
+):
+    commands = []
+    monkeypatch.setattr(
+        "autcar.appliance.slots._run", lambda command, *_: commands.append([*map(str, command)])
+    )
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/pyvenv.cfg").write_text(f"include-system-site-packages = {shared}\n".lower())
+    (tmp_path / "current").symlink_to(tmp_path / "a")
+    slot = tmp_path / "b"
+    slots = Slots(tmp_path)
+    slots._install(slot, "autcar", None)
+    slots._install(slot, "/w/autcar-9.whl", "/w")
+    slots._install(slot, "autcar==9", None)
+    venv = commands[0]
+    assert venv[1:] == ["-m", "venv", *["--system-site-packages"] * shared, str(slot)]
+    assert [command[4:] for command in commands[1::2]] == [
+        ["--quiet", "autcar[car]"],
+        ["--quiet", "--no-index", "--find-links", "/w", "/w/autcar-9.whl[car]"],
+        ["--quiet", "autcar==9"],
+    ]
+
+
+def test_new_software_reads_this_cars_settings_and_drives(car, programs, tmp_path):
+    slot = tmp_path / "b"
+    (slot / "bin").mkdir(parents=True)
+    put(slot / "bin", "autcar", f'echo "$@" >> {tmp_path}/ran; pwd >> {tmp_path}/where')
+    slots = Slots(tmp_path)
+    slots._prove(slot)
+    (car / "car.toml").touch()
+    slots._prove(slot)
+    drive = "drive --fast --seconds 5"
+    assert (tmp_path / "ran").read_text().splitlines() == [
+        drive,
+        f"config --config {car}/car.toml",
+        drive,
+    ]
+    # Somewhere that is gone afterwards, so that no car.toml of that folder is read.
+    assert not any(Path(line).exists() for line in (tmp_path / "where").read_text().split())
+    put(slot / "bin", "autcar", "echo Traceback; echo 'ImportError: numpy'; exit 1")
+    (car / "car.toml").unlink()
+    with pytest.raises(UpdateError, match="drive --fast --seconds 5` failed: ImportError: numpy"):
+        slots._prove(slot)
+
+
+def test_what_new_software_calls_itself(tmp_path):
+    (tmp_path / "bin").mkdir()
+    put(tmp_path / "bin", "autcar", "echo autcar 9")
+    assert _version(tmp_path) == "autcar 9"
+    put(tmp_path / "bin", "autcar", "exit 1")
+    assert _version(tmp_path) == "autcar"
+
+
+@pytest.fixture
+def served(slots, monkeypatch):
+    """The driving service is up while the software is changed; what systemctl was told."""
+    told = []
+    state = {"state": "active", "pid": 1, "says": "runs"}
+
+    def systemctl(*command, check=True):
+        told.append(" ".join(command))
+        drop_in = slots._runtime / "autcar-edge.service.d/trial.conf"
+        if command[:1] == ("restart",):
+            told.append(drop_in.read_text().split("=")[-1] if drop_in.exists() else "as before")
+        return ""
+
+    def health(unit):
+        return state if "edge" in unit else state | {"state": "inactive"}
+
+    monkeypatch.setattr("autcar.appliance.service.systemctl", systemctl)
+    monkeypatch.setattr("autcar.appliance.service.health", health)
+    monkeypatch.setattr("autcar.appliance.control.ask", lambda request: {})
+    monkeypatch.setattr("autcar.appliance.models.HEALTHY_S", 0.1)
+    slots.told, slots.service = told, state
+    return slots
+
+
+def test_the_service_runs_on_trial_before_the_switch(served):
+    served.update("autcar")
+    assert served.current().name == "b"
+    runs = [text for text in served.told if text.startswith("/")]
+    assert len(runs) == 1
+    assert not list(served._runtime.rglob("trial.conf"))
+    assert served.told[-1] == "daemon-reload"
+
+
+def test_a_service_that_does_not_stay_up_brings_the_old_software_back(served, monkeypatch):
+    looks = itertools.count()
+
+    def health(unit):
+        state = "active" if "edge" in unit else "inactive"
+        return {"state": state, "pid": next(looks), "says": "restarted"}
+
+    monkeypatch.setattr("autcar.appliance.service.health", health)
+    with pytest.raises(UpdateError, match="autcar-edge.service did not stay up: restarted"):
+        served.update("autcar")
+    assert served.current().name == "a"
+    assert served.told[-1] == "as before"
+
+
+def test_a_trial_that_is_interrupted_brings_the_old_software_back(served, monkeypatch):
+    def interrupted(unit):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("autcar.appliance.slots._see_running", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        served.update("autcar")
+    assert served.current().name == "a"
+    assert not served.other().exists()
+    assert served.told[-1] == "as before"
+
+
+def test_on_the_car_the_verb_updates_and_goes_back(slots, monkeypatch, capsys):
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("autcar.appliance.slots.Slots", lambda: slots)
+    assert cli.main(["update", "autcar==9"]) == 0
+    assert cli.main(["update", "--back"]) == 0
+    assert capsys.readouterr().out == (
+        "autcar 9 runs, in slot b; `autcar update --back` undoes it\nautcar 9 runs, in slot a\n"
+    )

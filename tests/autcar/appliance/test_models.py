@@ -1,0 +1,139 @@
+"""``autcar models``: another model drives only once its service did well with it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from autcar import cli
+from autcar.appliance import models
+from autcar.appliance.control import ControlError
+from autcar.appliance.models import SwitchError, switch
+from autcar.appliance.shelf import SHIPPED, Shelf, point
+from autcar.bundle import shipped_bundle
+from tests.autcar.appliance.conftest import put, shows, told
+
+UNIT = "autcar-edge.service"
+TAKEN_BACK = [f"reset-failed {UNIT}", f"restart {UNIT}"]
+
+
+@pytest.fixture
+def running(car, programs, monkeypatch):
+    """A car whose service is up, with a model ``new`` on its shelf; yields what it answers."""
+    shows(programs, ActiveState="active", StatusText="default: at rest")
+    shutil.copytree(shipped_bundle(), car / "state/models/new")
+    (car / "car.toml").write_text("[camera]\nfps = 20\n")
+    monkeypatch.setattr(models, "HEALTHY_S", 0.02)
+    facts = {"armed": False, "folder": "new", "frames": 0, "fps": 20.0}
+
+    def ask(request):
+        facts["frames"] += facts.get("a_look", 5)
+        return dict(facts)
+
+    monkeypatch.setattr("autcar.appliance.control.ask", ask)
+    return facts
+
+
+def test_a_model_that_does_well_drives_from_now_on(running, programs):
+    assert switch("new", forced=("parity",), by="me") == (
+        "new is ready and healthy; it drives from now on, once armed"
+    )
+    assert told(programs) == TAKEN_BACK  # the same two: started anew, once
+    assert (Shelf().current(), Shelf().previous()) == ("new", SHIPPED)
+    assert Shelf().history()[-1]["outcome"] == "drives"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"folder": "default"}, "the service runs default instead of new"),
+        ({"a_look": 0}, "has stopped looking at frames"),
+        ({"a_look": -9}, "started anew by itself"),
+        ({"fps": 3.0}, "only 3.0 frames a second, at least 10 are needed"),
+    ],
+)
+def test_a_model_that_does_not_is_taken_back(running, programs, monkeypatch, wrong, why):
+    monkeypatch.setattr(models, "HEALTHY_S", 1.1 if "a_look" in wrong else 0.02)
+    running.update(wrong)
+    with pytest.raises(SwitchError, match=f"new was taken back, shipped drives again.*{why}"):
+        switch("new")
+    assert told(programs) == TAKEN_BACK * 2
+    assert Shelf().current() == SHIPPED
+    assert Shelf().active() == shipped_bundle()
+    assert Shelf().history()[-1]["outcome"].startswith("taken back")
+
+
+def test_a_service_that_does_not_start_is_taken_back(running, programs):
+    shows(programs, ActiveState="failed", StatusText="no camera")
+    script = (programs / "systemctl").read_text().removeprefix("#!/bin/sh\n")
+    put(programs, "systemctl", f"{script}\n[ $1 != restart ] || exit 1")
+    with pytest.raises(SwitchError, match="did not become ready: no camera"):
+        switch("new")
+    assert Shelf().current() == SHIPPED
+
+
+def test_a_trial_that_is_interrupted_is_taken_back(running, programs, monkeypatch):
+    def interrupted(folder):
+        assert Shelf().active().name == "new"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(models, "_see_healthy", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        switch("new")
+    assert told(programs) == TAKEN_BACK * 2
+    assert Shelf().active() == shipped_bundle()
+
+
+def test_a_car_that_drives_is_left_alone(running, programs):
+    running["armed"] = True
+    with pytest.raises(SwitchError, match="autcar service disarm"):
+        switch("new")
+    assert told(programs) == []
+
+
+def test_with_no_service_it_is_switched_untried(car, programs, capsys):
+    for name in ("one", "two"):
+        shutil.copytree(shipped_bundle(), car / "state/models" / name)
+    assert cli.main(["models", "rollback"]) == 2
+    assert "no model drove before this one" in capsys.readouterr().err
+    assert cli.main(["models", "use", "one"]) == 0
+    assert "it was not tried" in capsys.readouterr().out
+    assert cli.main(["models", "use", "two"]) == 0
+    assert cli.main(["models", "rollback"]) == 0
+    assert Shelf().current() == "one"
+    assert cli.main(["models", "remove", "one"]) == 2
+    assert "`autcar models use ANOTHER` first" in capsys.readouterr().err
+    assert cli.main(["models", "remove", "two"]) == 0
+    assert capsys.readouterr().out == "two is gone\n"
+    assert [model.name for model in Shelf().models()] == ["one"]
+    assert Shelf().previous() is None
+    assert told(programs) == []
+
+
+def test_the_list_says_what_is_special_of_each(car, capsys):
+    for name in ("one", "two"):
+        shutil.copytree(shipped_bundle(), car / "state/models" / name)
+    switch("one", forced=("parity",))
+    switch("two")
+    (car / "state/models/one/int8.tflite").unlink()
+    point(car / "run/trial", car / "state/models/two")
+    assert cli.main(["models", "list"]) == 0
+    shipped, one, two = capsys.readouterr().out.splitlines()
+    assert shipped.split() == ["shipped", "comes", "with", "autcar"]
+    assert "the one before; forced past: parity; bundle" in one
+    assert "lacks int8.tflite" in one
+    assert two.startswith("* two ")
+    assert two.endswith("kB; on trial")
+    assert cli.main(["models", "list", "--json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(row["name"], row["current"]) for row in rows] == [("one", False), ("two", True)]
+
+
+def test_whether_it_drives_cannot_be_asked_of_a_service_that_is_down(monkeypatch):
+    def nobody(request):
+        raise ControlError("no autcar service answers")
+
+    monkeypatch.setattr("autcar.appliance.control.ask", nobody)
+    models.refuse_while_driving()
