@@ -47,9 +47,9 @@ def pull(car: RemoteCar, to: Path) -> str:
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
-        process.stdin.write("\n".join(wanted).encode())
-        process.stdin.close()
         try:
+            process.stdin.write("\n".join(wanted).encode())
+            process.stdin.close()
             size = _take(process.stdout, to, {name: offered[name][1] for name in wanted})
         except (tarfile.TarError, EOFError, OSError) as error:
             process.kill()
