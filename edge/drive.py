@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -45,6 +46,9 @@ def drive(arguments: argparse.Namespace) -> int:
     if arguments.fast and seconds is None:
         seconds = FAST_SECONDS
     with open_rig(config, realtime=not arguments.fast) as rig:
+        if arguments.map and rig.world is None:
+            raise ConfigError("--map draws the simulated car's way; this is a real car")
+        film = _open_film(arguments, rig)
         pilot, name = _open_pilot(arguments, config, rig)
         shadow = _open_shadow(arguments, config, rig, name)
         attend = _cockpit_for(arguments, config, rig, name)
@@ -53,7 +57,6 @@ def drive(arguments: argparse.Namespace) -> int:
             + ("" if arguments.fast else "; Ctrl-C stops it")
         )
         log = _open_log(arguments, config, rig, name)
-        film = _open_film(arguments, rig)
         run = drive_rig(
             rig,
             pilot,
@@ -188,30 +191,22 @@ def drive_rig(
     from edge.loop import Loop
 
     loop = Loop(rig.camera, pilot, rig.wheels, gate, rig.clock)
-    cockpit = attend(loop) if attend else None
-    drive = _Drive(rig, loop, log, shadow, cockpit)
-    loop.arm()
-    try:
-        return drive.until(seconds, status)
-    finally:
-        if cockpit:
-            cockpit.close()
+    drive = _Drive(rig, loop, log, shadow)
+    with ExitStack() as stack:
         if log:
-            log.close(drive.run.facts())
+            stack.callback(lambda: log.close(drive.run.facts()))
+        if attend:
+            drive.cockpit = attend(loop)
+            stack.callback(drive.cockpit.close)
+        loop.arm()
+        return drive.until(seconds, status)
 
 
 class _Drive:
     """A run while it goes on: what is done with each tick once its command is out."""
 
-    def __init__(
-        self,
-        rig: Rig,
-        loop: Loop,
-        log: DriveLog | None,
-        shadow: Shadow | None,
-        cockpit: PilotCockpit | None,
-    ) -> None:
-        self._cockpit = cockpit
+    def __init__(self, rig: Rig, loop: Loop, log: DriveLog | None, shadow: Shadow | None) -> None:
+        self.cockpit: PilotCockpit | None = None
         self._rig = rig
         self._loop = loop
         self._log = log
@@ -232,7 +227,7 @@ class _Drive:
                     status.tell(tick, run.frames / max(run.seconds, 1e-9))
                 fault = tick.verdict.reason
                 run.reason = None if fault in (Reason.DISARMED, Reason.TAKEN_OVER) else fault
-                if run.reason and not self._cockpit:
+                if run.reason and not self.cockpit:
                     break
                 if seconds is not None and run.seconds >= seconds:
                     break
@@ -253,7 +248,7 @@ class _Drive:
             run.age_ms.add(tick.age_ns / 1e6)
         if run.score is not None:
             run.score.update()
-        person = self._cockpit.see(tick) if self._cockpit else None
+        person = self.cockpit.see(tick) if self.cockpit else None
         said = self._shadow.consider(tick) if self._shadow else ()
         if self._log:
             self._log.note(tick, said, person)
@@ -401,8 +396,8 @@ def _where(config: Config, rig: Rig) -> str:
 
 
 def _draw_map(rig: Rig, run: Run, path: Path) -> None:
-    if rig.world is None or run.score is None:
-        raise ConfigError("--map draws the simulated car's way; this is a real car")
+    assert rig.world is not None
+    assert run.score is not None
     from autcar.images import write_png
     from autcar.simulator.draw import world_map
 

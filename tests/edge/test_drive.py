@@ -1,14 +1,19 @@
 """``autcar drive`` on the simulated car, faster than real time."""
 
+import io
 import json
 import shutil
+import socket
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from autcar.bundle import load_bundle, shipped_bundle
 from autcar.cli import main
+from autcar.errors import CameraTimeoutError
 from autcar.safety import BLIND_LABELS
+from edge.drive import StatusLine
 from edge.drive_log import read_drive
 from edge.pilots import BundlePilot, fastest_variant
 from tests.edge.scripted import LEFT, Car
@@ -140,3 +145,76 @@ def test_a_bundle_may_see_for_itself_that_it_sees_nothing(monkeypatch, tmp_path,
     assert verdicts[0].command == LEFT.index
     assert verdicts[-1].reason is BLIND_LABELS[name]
     assert car.motors.speeds == (0, 0)
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_terminal_shows_on_one_line_what_the_car_does(monkeypatch):
+    monkeypatch.setattr("sys.stdout", screen := Terminal())
+    now = [0.0]
+    monkeypatch.setattr("edge.drive.time.monotonic", lambda: now[0])
+    car, line = Car(script=[0, 0, 0, CameraTimeoutError("no frame")]), StatusLine()
+    line.end()  # nothing was shown: nothing to leave standing
+    assert screen.getvalue() == ""
+    now[0] = 1.0
+    line.tell(next(car.ticks), 20.0)
+    line.tell(next(car.ticks), 20.0)  # too soon after the one before
+    car.loop.arm()
+    now[0] = 2.0
+    line.tell(replace(next(car.ticks), remark="sees nobody"), 20.0)
+    now[0] = 3.0
+    line.tell(next(car.ticks), 19.9)
+    line.end()
+    first, second, third = screen.getvalue().split("\r\x1b[K")[1:]
+    assert first == "at rest: not armed     0.0 ms old    20.0 frames/s"
+    assert second.startswith("left_light_forward     ")
+    assert "   sees nobody   " in second
+    assert third.startswith("at rest: ")
+    assert third.endswith("   no frame    19.9 frames/s\n")
+
+
+def test_the_page_is_served_while_it_drives(capsys, tmp_path):
+    (tmp_path / "car.toml").write_text("[cockpit]\nport = 0\npair = true\n")
+    assert main(["drive", "--cockpit", "--seconds", "0.5", "--pilot", "straight"]) == 0
+    said = capsys.readouterr().out
+    assert "cockpit: http://localhost:" in said
+    assert "pairing code: " in said
+    assert "drove 0.5 s" in said
+
+
+def test_a_page_that_cannot_be_served_ends_a_whole_log(capsys, tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        (tmp_path / "car.toml").write_text(f"[cockpit]\nport = {taken.getsockname()[1]}\n")
+        assert main(["drive", "--cockpit", "--pilot", "straight", "--log", "drives"]) == 2
+    assert "cannot listen" in capsys.readouterr().err
+    (run,) = (tmp_path / "drives").iterdir()
+    assert json.loads((run / "run.json").read_text())["ended"] is not None
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--map", "way.png"], "--map draws the simulated car's way; this is a real car"),
+        (["--film", "way.webp"], "--film shows the simulated car; this is a real car"),
+        (["--pilot", "expert"], "the expert knows only the simulated car; use --pilot bundle"),
+    ],
+)
+def test_what_only_a_simulated_car_can_do_is_refused_before_a_real_one_drives(
+    monkeypatch, capsys, tmp_path, options, why
+):
+    car = Car()
+    monkeypatch.setattr("edge.drive.open_rig", lambda config, realtime: car.rig)
+    assert main(["drive", "--log", "drives", *options]) == 2
+    assert why in capsys.readouterr().err
+    assert car.motors.leases == []
+    assert not (tmp_path / "drives").exists()
+
+
+def test_frames_are_kept_beside_a_log(capsys):
+    assert main(["drive", "--fast", "--log-frames"]) == 2
+    assert "add --log FOLDER" in capsys.readouterr().err
