@@ -297,8 +297,9 @@ class Capture:
         rotation: int | None = None,
     ) -> None:
         self._car = car
-        self._camera = cam or Camera(rotation=rotation)
+        self._rotation = rotation
         self._owns_camera = cam is None
+        self._camera: Camera | None = cam or Camera(rotation=rotation)
         self._interval_ns = round(capture_interval * 1e9)
         self._folder = folder_name
         self._recorder: Recorder | None = None
@@ -309,13 +310,17 @@ class Capture:
         """Begin to record; once more is harmless."""
         if self._recorder is not None:
             return
+        camera = self._camera = self._camera or Camera(rotation=self._rotation)
         settings = RecordSection(idle=True)
-        fps = min(self._camera.fps, 1e9 / max(self._interval_ns, 1))
-        size = (self._camera.width, self._camera.height)
+        fps = min(camera.fps, 1e9 / max(self._interval_ns, 1))
+        size = (camera.width, camera.height)
         self._recorder = Recorder(self._folder, size=size, fps=fps, settings=settings)
         self._recorder.record()
         self._ending.clear()
-        self._thread = threading.Thread(target=self._record, name="capture", daemon=True)
+        work = (camera, self._recorder)
+        self._thread = threading.Thread(
+            target=self._record, args=work, name="capture", daemon=True
+        )
         self._thread.start()
         atexit.register(self.stop)
 
@@ -328,14 +333,15 @@ class Capture:
             self._recorder.close()
             self._recorder = None
             atexit.unregister(self.stop)
-        if self._owns_camera:
+        if self._owns_camera and self._camera is not None:
             self._camera.close()
+            self._camera = None
 
-    def _record(self) -> None:
-        recorder, newest, due_ns = self._recorder, -1, 0
-        while not self._ending.is_set() and recorder is not None:
+    def _record(self, camera: Camera, recorder: Recorder) -> None:
+        newest, due_ns = -1, 0
+        while not self._ending.is_set():
             with suppress(CameraTimeoutError):
-                frame = self._camera.frame(0.5, newest)
+                frame = camera.frame(0.5, newest)
                 newest = frame.sequence
                 if frame.time_ns < due_ns:
                     continue

@@ -16,7 +16,7 @@ import pytest
 
 from autcar import Camera, Capture, Car, RemoteController
 from autcar.commands import Command
-from autcar.errors import CommandError
+from autcar.errors import CameraTimeoutError, CommandError, MotorError
 from autcar.session import read_session
 from autcar.simulator.wires import Wires
 from tests.conftest import REPOSITORY
@@ -156,11 +156,43 @@ def test_the_camera_gives_pictures_as_opencv_does_and_serves_them(monkeypatch):
 def test_a_capture_opens_its_own_camera_and_starts_again(tmp_path):
     with Car() as car:
         capture = Capture(car=car, capture_interval=0.05, rotation=-1)
-        capture.start()
-        capture.start()
-        time.sleep(0.5)
-        capture.stop()
-    assert len(list((tmp_path / "autcar_training").iterdir())) == 1
+        for _ in range(2):
+            capture.start()
+            capture.start()
+            until(lambda: capture._recorder.status().frames > 3)
+            capture.stop()
+            capture.stop()
+    folders = sorted((tmp_path / "autcar_training").iterdir())
+    assert [len(read_session(folder).records) > 3 for folder in folders] == [True, True]
+
+
+def test_a_car_that_cannot_drive_says_so(monkeypatch):
+    with Car() as car:
+        monkeypatch.setattr(car._helm, "beat", lambda lease, command: False)
+        with pytest.raises(MotorError, match="the car does not drive"):
+            car.move()
+        car.stop()
+
+
+def test_a_camera_that_gives_nothing_is_named_and_a_remote_that_talks_nonsense_is_gone(
+    monkeypatch,
+):
+    with Camera() as camera:
+        with pytest.raises(CameraTimeoutError, match=r"no frame in 0.01 s; check its cable"):
+            camera.frame(0.01, after=10**9)
+        camera.close()
+    with RemoteController(port=0) as hearer:
+        hearer.listen()
+        for said in (b"nonsense", b""):
+            with socket.create_connection(("localhost", hearer.port)) as link:
+                heard = []
+                hearer._heard = "fast"
+                link.sendall(said)
+                if not said:
+                    link.close()
+                heard.append(hearer.get_cmds())
+            assert heard == ["stop"]
+            assert hearer._link is None
 
 
 def test_the_remote_is_heard_and_its_loss_is_a_stop():
