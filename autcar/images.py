@@ -49,8 +49,11 @@ def write_png(path: str | Path, image: Image) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.part")
-    temporary.write_bytes(bytes(data))
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(bytes(data))
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def decode_image(data: bytes, name: str = "image") -> Image:
