@@ -10,7 +10,7 @@ import pytest
 from autcar.errors import ConfigError, MotorError
 from autcar.motors import open_motors
 from autcar.simulator.wires import Wires
-from autcar.wheels import GuardedWheels
+from autcar.wheels import DirectWheels, GuardedWheels
 
 MS = 1_000_000
 
@@ -147,7 +147,13 @@ def test_a_driver_that_is_not_known():
         open_motors({"driver": "simulator", "pin": 3})
 
 
-def test_the_guardian_is_small(wheels):
+@pytest.fixture
+def unmeasured(monkeypatch):
+    """Programs that start now are not measured by coverage, which takes memory."""
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+
+
+def test_the_guardian_is_small(unmeasured, wheels):
     status = Path(f"/proc/{wheels.pid}/status")
     if not status.exists():
         pytest.skip("no /proc to read the guardian's memory from")
@@ -156,3 +162,63 @@ def test_the_guardian_is_small(wheels):
     maps = Path(f"/proc/{wheels.pid}/maps").read_text()
     assert "numpy" not in maps
     assert "cv2" not in maps
+
+
+def test_arming_a_dead_guardian_revives_it_at_rest(wheels, wires):
+    drive(wheels, wires, lease_ms=900)
+    os.kill(wheels.pid, signal.SIGSTOP)  # so that what is sent is not noticed at once
+    send = wheels._send
+
+    def die_meanwhile(*given):
+        sequence = send(*given)
+        os.kill(wheels.pid, signal.SIGKILL)
+        return sequence
+
+    wheels._send = die_meanwhile
+    with pytest.raises(MotorError, match="arm again to go on"):
+        wheels.arm()
+    wheels._send = send
+    assert speeds(wires) == (0, 0)
+    assert wheels.at_rest_because == "guardian lost"
+    drive(wheels, wires)
+
+
+def test_a_guardian_that_says_nothing_is_given_up(wheels, wires, monkeypatch):
+    drive(wheels, wires, lease_ms=100)
+    monkeypatch.setattr(GuardedWheels, "START_TIMEOUT_S", 0.1)
+    os.kill(wheels.pid, signal.SIGSTOP)
+    with pytest.raises(MotorError, match="did not answer within 0 s; restart autcar"):
+        wheels.arm()
+    assert wheels._process.wait(2) == -signal.SIGKILL
+
+
+def test_closing_ends_a_guardian_that_hangs(wheels, monkeypatch):
+    os.kill(wheels.pid, signal.SIGSTOP)
+    wait = wheels._process.wait
+    monkeypatch.setattr(
+        wheels._process, "wait", lambda timeout=None: wait(timeout and timeout / 20)
+    )
+    wheels.close()
+    assert wheels._process.returncode == -signal.SIGKILL
+
+
+def test_a_lock_step_car_drives_only_when_armed(path):
+    motors = open_motors({"driver": "simulator", "wires": str(path)})
+    wheels = DirectWheels(motors)
+    with Wires(path) as wires:
+        for arm, expected in ((False, (0, 0)), (True, (0.5, 0.25))):
+            if arm:
+                wheels.arm()
+            wheels.drive(0.5, 0.25, 0, 0)
+            assert speeds(wires) == expected
+        wheels.stop()
+        wheels.drive(0.5, 0.25, 0, 0)
+        assert speeds(wires) == (0, 0)
+        assert wheels.at_rest_because == "stop"
+        wheels.close()
+
+
+def test_windows_has_no_motors(monkeypatch):
+    monkeypatch.setattr("sys.platform", "win32")
+    with pytest.raises(MotorError, match="on Windows autcar drives the simulated car alone"):
+        GuardedWheels({"driver": "stepper"})

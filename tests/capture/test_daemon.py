@@ -1,6 +1,7 @@
 """The daemon with a camera and wheels that the test holds in its hands."""
 
 import queue
+import sys
 import threading
 import time
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from autcar.cameras.base import Camera, Frame
-from autcar.cli import main
+from autcar.cli import main, parse
 from autcar.commands import STOP, Command
 from autcar.config import CameraSection, Config, RecordSection
 from autcar.errors import CameraError, CameraTimeoutError
@@ -18,6 +19,7 @@ from autcar.safety import Reason
 from autcar.session import SessionWriter, read_session
 from autcar.wheels import DirectWheels
 from capture.daemon import Daemon
+from capture.drive import _summarise, configured
 from tests.conftest import REPOSITORY
 
 FORWARD = Command("move", "medium", "forward")
@@ -221,3 +223,54 @@ def test_settings_reach_the_daemon(script, capsys):
     Path("car.toml").write_text("[cockpit]\nremote_port = 18090\n")
     assert main(["record", "--seconds", "0.3", "--no-cockpit"]) == 0
     assert "remote protocol: 127.0.0.1 port 18090" in capsys.readouterr().out
+
+
+def test_the_command_line_has_the_last_word(script, capsys):
+    Path("car.toml").write_text('[cockpit]\nlisten = "0.0.0.0"\n[simulator]\nseed = 3\n')
+    words = ["--seed", "7", "--listen", "127.0.0.1", "--port", "0", "--pair"]
+    config = configured(parse(["record", *words]))
+    assert (config.simulator.seed, config.cockpit.pair) == (7, True)
+    assert (config.cockpit.listen, config.cockpit.port) == ("127.0.0.1", 0)
+    assert configured(parse(["record"])).simulator.seed == 3
+
+
+def test_a_car_without_aiohttp_is_told_how_to_drive(script, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "autcar.cockpit.server", None)
+    assert main(["record", "--seconds", "0.3"]) == 2
+    said = capsys.readouterr()
+    assert "pip install 'autcar[car]'" in said.err
+    assert "autcar record --keyboard --no-cockpit" in said.err
+    assert "nothing was recorded" in said.out
+
+
+def test_a_script_that_is_ended_by_stop_is_a_failure(script, capsys, monkeypatch):
+    def stopped(helm, steps, wait):
+        helm.stop()
+        return False
+
+    monkeypatch.setattr("capture.script.run_script", stopped)
+    assert main(["record", "--script", script, "--output", "out"]) == 1
+    assert "the script was ended: " in capsys.readouterr().out
+
+
+def test_what_was_lost_is_said_at_the_end(bench, capsys, monkeypatch):
+    recorder = bench.daemon.recorder
+    for _ in range(3):
+        bench.see()
+        bench.seen()
+    recorder.record()
+    lease = bench.daemon.helm.take("test")
+    bench.daemon.helm.beat(lease, FORWARD)
+    bench.see()
+    bench.seen()
+    recorder.settle()
+    recorder.finish("the card is full: 3 MB free")
+    status = recorder.status()
+    status.dropped["the card is slow"] = 2
+    monkeypatch.setattr(recorder, "status", lambda: status)
+    _summarise(recorder)
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "the card is full: 3 MB free"
+    assert said[1] == f"1 frames in {recorder.open_session}"
+    assert "  dropped: 2 × the card is slow" in said
+    assert said[-1] == f"next: autcar data check {recorder.open_session}"

@@ -1,21 +1,25 @@
 """Terminal, script, gamepad and AutCar's remote at the helm of a car without an engine."""
 
+import errno
 import json
 import os
 import pty
 import socket
+import sys
 import time
 from contextlib import suppress
+from types import SimpleNamespace
 
 import pytest
 
 from autcar.cockpit.feed import Shot
 from autcar.commands import STOP, Command
 from autcar.config import RecordSection
-from autcar.errors import ConfigError, DataError, DataNotFoundError
+from autcar.errors import ConfigError, DataError, DataNotFoundError, RuntimeMissingError
 from autcar.helm import Helm
 from autcar.safety import Reason
 from autcar.wheels import DirectWheels
+from capture import gamepad
 from capture.gamepad import (
     ABS_BRAKE,
     ABS_GAS,
@@ -386,3 +390,41 @@ def test_turns_keep_the_direction():
     assert steer("leftlight", "backwards") == Command("left", "light", "backwards")
     assert steer("stop", "forward") == STOP
     assert steer("startrecording", "forward") is None
+
+
+class Plugged:
+    """evdev with these devices plugged in: their keys by path."""
+
+    def __init__(self, monkeypatch, **pads):
+        self.pads, self.closed = {f"/dev/input/{name}": keys for name, keys in pads.items()}, []
+        monkeypatch.setitem(sys.modules, "evdev", self)
+
+    def list_devices(self):
+        return list(self.pads)
+
+    def InputDevice(self, path):  # noqa: N802 evdev's name
+        if path not in self.pads:
+            raise OSError(errno.ENOENT, "No such file or directory")
+        return SimpleNamespace(
+            path=path,
+            capabilities=lambda: {EV_KEY: self.pads[path]},
+            close=lambda: self.closed.append(path),
+        )
+
+
+def test_the_gamepad_is_found_among_what_is_plugged_in(monkeypatch):
+    plugged = Plugged(monkeypatch, event0=[30, 31], event1=[BTN_SOUTH], event2=[BTN_SOUTH])
+    assert gamepad._open("auto").path == "/dev/input/event1"
+    assert plugged.closed == ["/dev/input/event0"]
+    assert gamepad._open("/dev/input/event2").path == "/dev/input/event2"
+    with pytest.raises(ConfigError, match="event9 cannot be opened: No such .*--gamepad auto"):
+        gamepad._open("/dev/input/event9")
+
+
+def test_no_gamepad_and_no_evdev_say_what_to_do(monkeypatch):
+    Plugged(monkeypatch, event0=[30])
+    with pytest.raises(ConfigError, match="plug one in, or pair it with bluetoothctl"):
+        gamepad._open("auto")
+    monkeypatch.setitem(sys.modules, "evdev", None)
+    with pytest.raises(RuntimeMissingError, match="`pip install evdev`"):
+        gamepad._open("auto")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import subprocess
@@ -26,6 +27,7 @@ from autcar.appliance.service import health as health_of
 from autcar.appliance.systemd import STEP_S, JournalHandler, Notifier
 from autcar.config import Config, load_config
 from autcar.errors import ConfigError
+from tests.autcar.appliance.conftest import put, shows, told
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's")
 
@@ -359,3 +361,143 @@ def test_the_service_is_ready_disarmed_armed_by_the_verb_and_at_rest_at_its_end(
             process.kill()
             process.wait()
     assert not (tmp_path / "control").exists()
+
+
+def test_the_verbs_ask_and_tell_systemd(car, programs, monkeypatch, capsys):
+    shows(programs, ActiveState="active", StatusText="default: at rest")
+    assert cli.main(["service", "status"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "autcar-edge.service     runs: default: at rest",
+        "autcar-capture.service  runs: default: at rest",
+    ]
+    assert cli.main(["service", "start", "record"]) == 0
+    assert capsys.readouterr().out == "default: at rest\n"
+    assert cli.main(["service", "stop"]) == 0
+    both = " ".join(UNITS.values())
+    assert told(programs) == [
+        f"reset-failed {both}",
+        "restart autcar-capture.service",
+        f"stop {both}",
+    ]
+    shows(programs, ActiveState="failed", ExecMainStatus="69", StatusText="no camera")
+    assert cli.main(["service", "status", "--json"]) == 1
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["unit"], row["active"]) for row in rows] == [(u, False) for u in UNITS.values()]
+    put(programs, "journalctl", 'echo "$@"; exit 3')
+    monkeypatch.setattr("subprocess.run", heard := Heard(subprocess.run))
+    assert cli.main(["service", "logs", "-f", "-n", "7"]) == 3
+    assert heard.commands == [
+        [
+            "journalctl",
+            "--no-pager",
+            "-n",
+            "7",
+            "-f",
+            *(w for u in UNITS.values() for w in ("-u", u)),
+        ]
+    ]
+
+
+class Heard:
+    """A function that runs commands, and what it was given to run."""
+
+    def __init__(self, run):
+        self.run, self.commands = run, []
+
+    def __call__(self, command, **options):
+        self.commands.append(command)
+        return self.run(command, **options)
+
+
+def test_arming_and_disarming_say_what_came_of_it(car, capsys):
+    def answer(request):
+        return {"armed": request == "arm", "reason": "disarmed"}
+
+    with Control(answer, car / "run"):
+        assert cli.main(["service", "arm"]) == 0
+        assert cli.main(["service", "disarm"]) == 0
+    assert capsys.readouterr().out == "armed: it drives\nat rest: disarmed\n"
+    assert cli.main(["service", "arm"]) == 2
+    assert "start one with `sudo autcar service start`" in capsys.readouterr().err
+
+
+def test_what_systemctl_refuses_is_told(car, programs, monkeypatch, capsys):
+    put(programs, "systemctl", "echo 'Unit not found.' >&2; exit 5")
+    assert cli.main(["service", "stop"]) == 2
+    assert "failed: Unit not found.; look at `autcar service logs`" in capsys.readouterr().err
+    # Who is not root asks sudo to change something, never to look.
+    put(programs, "sudo", f'printf "%s " "$@" > {programs}/sudo.log')
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert cli.main(["service", "stop"]) == 0
+    assert (programs / "sudo.log").read_text().startswith("-n systemctl stop")
+    assert cli.main(["service", "install"]) == 2
+    assert "this needs root: sudo autcar service install" in capsys.readouterr().err
+    assert cli.main(["service", "remove"]) == 2
+    assert "this needs root: sudo autcar service remove" in capsys.readouterr().err
+
+
+def test_the_verbs_put_in_and_take_out(car, machine, monkeypatch, capsys):
+    root, installer, commands = machine
+    monkeypatch.setattr("autcar.appliance.service.Installer", lambda: installer)
+    config = root / "mine.toml"
+    config.write_text('[car]\nname = "mine"\n')
+    assert cli.main(["service", "install", "record", "--config", str(config), "--no-start"]) == 0
+    assert capsys.readouterr().out.endswith("next: autcar service status\n")
+    assert load_config(root / "etc/autcar/car.toml").car.name == "mine"
+    assert ("systemctl", "enable", "--quiet", "autcar-capture.service") in commands
+    assert not any("restart" in command for command in commands)
+    assert cli.main(["service", "remove", "--dry-run"]) == 0
+    assert (root / "etc/systemd/system/autcar-edge.service").exists()
+    assert cli.main(["service", "remove"]) == 0
+    assert "kept: /etc/autcar, /var/lib/autcar" in capsys.readouterr().out
+    assert not (root / "etc/systemd/system/autcar-edge.service").exists()
+    assert (root / "etc/autcar/car.toml").exists()
+
+
+def test_a_step_that_fails_says_which_command_and_why(programs, tmp_path):
+    installer = Installer(tmp_path)
+    put(programs, "systemctl", "echo 'no such unit' >&2; exit 1")
+    with pytest.raises(ServiceError, match="`systemctl daemon-reload` failed: no such unit; look"):
+        installer._command("tell", "systemctl", "daemon-reload").do()
+    with pytest.raises(ServiceError, match="gone-away is not here; services need a Linux"):
+        installer._command("tell", "gone-away").do()
+
+
+def test_the_owner_of_the_car_joins_its_group(machine, monkeypatch):
+    _, installer, commands = machine
+    monkeypatch.setenv("SUDO_USER", "nobody-here")
+    carry_out(install(installer), dry_run=False)
+    assert ("usermod", "-aG", "autcar", "nobody-here") in commands
+
+
+@pytest.mark.parametrize(
+    ("version", "how"), [("gpioset (libgpiod) v1.6.3", "gpiochip0"), ("v2.1", "-t0 -c gpiochip0")]
+)
+def test_pins_are_driven_low_by_either_gpioset(tmp_path, programs, monkeypatch, version, how):
+    path = tmp_path / "car.toml"
+    path.write_text(STEPPER)
+    config = load_config(path)
+    put(programs, "gpioset", f"echo '{version}'")
+    real = shutil.which
+    monkeypatch.setattr("shutil.which", lambda tool: None if tool == "pinctrl" else real(tool))
+    zeros = " ".join(f"{pin}=0" for pin in motor_pins(config))
+    assert f"ExecStopPost=+{programs}/gpioset {how} {zeros}\n" in car_drop_in(config)
+
+
+def test_a_car_without_such_a_tool_is_told_before_anything_is_done(machine, monkeypatch, tmp_path):
+    root, installer, commands = machine
+    path = tmp_path / "servo.toml"
+    path.write_text(
+        '[camera]\ndriver = "opencv"\n[motors]\ndriver = "servo"\noutput = "pca9685"\n'
+    )
+    config = load_config(path)
+    monkeypatch.setattr("shutil.which", lambda tool: None)
+    with pytest.raises(ServiceError, match="`sudo apt install i2c-tools`, then install again"):
+        carry_out(install(installer, config), dry_run=False)
+    assert commands == []
+    assert not (root / "etc").exists()
+    monkeypatch.setattr("shutil.which", lambda tool: f"/usr/sbin/{tool}")
+    assert car_drop_in(config).splitlines()[-2:] == [
+        "ExecStopPost=+/usr/sbin/i2cset -y 1 64 0xfd 0x10",
+        "DeviceAllow=/dev/i2c-1 rw",
+    ]

@@ -1,11 +1,13 @@
 """A car's link for the class-room page, to real cockpits over real sockets."""
 
 import asyncio
+import socket
 import time
 
 import aiohttp
 import pytest
 
+from autcar import cli
 from autcar.classroom.cli import _links
 from autcar.classroom.link import CarLink
 from autcar.classroom.server import Classroom
@@ -183,3 +185,58 @@ def test_the_page_answers_its_own_browser_only_and_stops_every_car(car):
             serving.cancel()
 
     asyncio.run(run())
+
+
+def test_the_verb_serves_the_page_until_ctrl_c(monkeypatch, capsys):
+    opened = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    monkeypatch.setattr("autcar.classroom.server._STATUS_S", 0.01)
+
+    async def ended(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Classroom, "_publish", ended)
+    assert cli.main(["fleet", "http://localhost:1", "--port", "0"]) == 0
+    said = capsys.readouterr().out
+    assert "the page is closed; the cars go on as they were" in said
+
+
+def test_a_page_whose_port_is_taken_says_so(capsys):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert cli.main(["fleet", "http://localhost:1", "--port", str(port)]) == 2
+    assert f"cannot listen on port {port}: " in (said := capsys.readouterr().err)
+    assert "give --port 0 for any free one" in said
+
+
+def test_cars_without_a_cockpit_address_are_asked_at_the_usual_port(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cars.toml").write_text(
+        '[red]\naddress = "pi@red.local"\n[blue]\naddress = "b"\ncockpit = "http://b:9000"\n'
+    )
+    assert [link.view.url for link in _links([])] == ["http://red.local:8080", "http://b:9000"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", '{"do": "stop", "car": 7}', '{"do": "stop", "car": true}', '{"do": "drive"}',
+     '{"do": "code", "code": 3, "car": 0}', '{"do": "code", "code": "A"}', "[" * 100_000],
+)  # fmt: skip
+def test_an_order_that_is_none_does_nothing(text):
+    stopped = []
+
+    class Link:
+        async def stop(self):
+            stopped.append(self)
+
+        give_code = stopped.append
+
+    room = Classroom([Link(), Link()], 0)
+    assert asyncio.run(room._obey(text)) is False
+    assert stopped == []
+    assert asyncio.run(room._obey('{"do": "stop", "car": 1}')) is True
+    assert stopped == [room._links[1]]
+    assert asyncio.run(room._obey('{"do": "code", "code": "AB", "car": 0}')) is True
+    assert stopped[-1] == "AB"

@@ -9,7 +9,7 @@ from autcar.appliance.service import ServiceError, car_drop_in
 from autcar.commands import CLASSES
 from autcar.config import Config, MotorsSection
 from autcar.errors import ConfigError, MotorError
-from autcar.motors import open_motors
+from autcar.motors import open_motors, servo
 from autcar.motors.servo import Pca9685, ServoMotors, ServoSettings
 from autcar.testing import check_motors
 from tests.autcar.motors import fake_pwm
@@ -162,3 +162,66 @@ def test_the_service_may_reach_what_makes_the_pulses_and_ends_them_without_pytho
     with pytest.raises(ServiceError, match="sudo apt install i2c-tools"):
         car_drop_in(Config(motors=MotorsSection("servo", options)))
     assert "ProtectKernelTunables" not in car_drop_in(Config())
+
+
+def test_a_bus_that_fails_at_the_start_is_named_and_let_go(tmp_path, monkeypatch, virtual):
+    path = tmp_path / "i2c-1"
+    path.write_bytes(b"")
+    Chip(path, monkeypatch)
+    write, files = os.write, []
+
+    def fail(file, data):
+        if os.path.realpath(f"/proc/self/fd/{file}") == str(path):
+            files.append(file)
+            raise OSError(121, "Remote I/O error")
+        return write(file, data)
+
+    monkeypatch.setattr(os, "write", fail)
+    with pytest.raises(MotorError, match="PCA9685 at 0x40 of .* does not answer: .*i2cdetect"):
+        Pca9685(str(path), 0x40, steering=1, throttle=0)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(files[0])
+
+
+def test_an_output_that_fails_at_the_first_pulse_is_closed(virtual):
+    class Output:
+        closed = False
+
+        def pulse(self, steering_us, throttle_us):
+            raise MotorError("no answer")
+
+        def close(self):
+            self.closed = True
+
+    output = Output()
+    with pytest.raises(MotorError, match="no answer"):
+        ServoMotors(ServoSettings(), pacer=virtual, output=output)
+    assert output.closed
+
+
+def test_files_of_another_owner_say_which_group(tmp_path, monkeypatch):
+    def forbidden(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "open", forbidden)
+    with pytest.raises(MotorError, match="sudo usermod -aG i2c"):
+        Pca9685("/dev/i2c-1", 0x40, steering=1, throttle=0)
+    monkeypatch.setattr("builtins.open", forbidden)
+    with pytest.raises(MotorError, match="sudo usermod -aG gpio"):
+        servo._write("/sys/class/pwm/pwmchip0/export", 0)
+    monkeypatch.undo()
+    with pytest.raises(MotorError, match=r"refused 7: .*; check \[motors\]"):
+        servo._write(str(tmp_path), 7)
+    servo._write(str(tmp_path), 7, quiet=True)
+
+
+def test_a_ramp_that_fails_stops_the_esc_and_says_so(kernel, virtual):
+    motors = ServoMotors(ServoSettings(), pacer=virtual)
+    motors.drive(0.5, 0.5)
+    virtual.pacer.advance(0.1)
+    assert kernel(1) > 1500
+    virtual.pacer.failure = OSError("gone")
+    with pytest.raises(MotorError, match="ramps the ESC failed: gone"):
+        motors.drive(0.7, 0.7)
+    assert kernel(1) == 1500
+    motors.close()
