@@ -24,7 +24,8 @@ ROOT_PAGES = ("README", "ARCHITECTURE", "SAFETY", "SECURITY", "CONTRIBUTING", "C
 
 _LINK = re.compile(r"(?<!!)\[(?P<text>[^\]]*)\]\((?P<target>[^)#\s]*)(?P<anchor>#[^)\s]*)?\)")
 _IMAGE = re.compile(r"(?P<before>!\[[^\]]*\]\(|(?:src|srcset)=\")(?P<target>[^)\"\s]+)")
-_TABLE = re.compile(r"^<!-- table: (.+) -->$", re.MULTILINE)
+TABLE = re.compile(r"^<!-- table: (.+) -->$(?:\n\n(\|.*(?:\n\|.*)*))?", re.MULTILINE)
+"""Where a page wants a table, and the one that stands there for readers on a code host."""
 
 
 def main() -> int:
@@ -53,7 +54,7 @@ def place_of(path: Path) -> Path:
 
 def page(path: Path) -> str:
     """A Markdown file of the repository as the site wants it."""
-    text = _TABLE.sub(lambda found: TABLES[found[1]](), path.read_text(encoding="utf-8"))
+    text = TABLE.sub(lambda found: TABLES[found[1]](), path.read_text(encoding="utf-8"))
     text = _LINK.sub(lambda found: _link(path, found), text)
     return _IMAGE.sub(lambda found: found["before"] + _image(path, found["target"]), text)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.build_docs import ROOT_PAGES, page
+from scripts.build_docs import ROOT_PAGES, TABLE, page
 from scripts.reference import TABLES
 from tests.conftest import REPOSITORY
 from tests.faults.scenarios import SCENARIOS
@@ -60,6 +60,12 @@ def test_tests_that_are_named_are_there(path):
         assert not function or f"def {function}(" in text, (
             f"{name(path)}: {file} has no {function}"
         )
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name)
+def test_a_table_that_stands_in_a_page_is_as_the_code_makes_it(path):
+    for made, stands in TABLE.findall(path.read_text("utf-8")):
+        assert not stands or stands == TABLES[made](), f"{name(path)}: write the new table there"
 
 
 def test_safetys_promises_are_those_that_are_tested():
