@@ -167,6 +167,6 @@ write_config
 join_groups
 if [ -z "$dry_run" ]; then
     "$program" doctor || say "the doctor found something; what to type stands beside it"
-    say "next: edit $config for your motors, then autcar calibrate --config $config,"
-    say "then sudo autcar service install"
+    say "next: autcar config --camera picamera2 --motors stepper > car.toml (or your motors),"
+    say "then autcar calibrate; to drive after each boot sudo autcar service install --config car.toml"
 fi

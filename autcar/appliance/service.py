@@ -71,11 +71,9 @@ def add_verbs(verbs: Any) -> None:
     logs.add_argument("-f", "--follow", action="store_true", help="and what they go on to say")
     logs.add_argument("-n", "--lines", type=int, default=100, help="how many lines (100)")
 
-    for name, text in (
-        ("start", "start a service, also one that has given up; the other one ends"),
-        ("stop", "stop the services, wheels at rest"),
-    ):
-        _mode(_action(actions, name, text, _start if name == "start" else _stop), "which (drive)")
+    text = "start a service, also one that has given up; the other one ends"
+    _mode(_action(actions, "start", text, _start), "which (drive)")
+    _action(actions, "stop", "stop both services, wheels at rest", _stop)
     for name, text in (
         ("arm", "let the bundle drive"),
         ("disarm", "bring the wheels to rest; they stay so until armed"),
@@ -235,8 +233,9 @@ class Installer:
             if here.parts[1:2] in (("home",), ("root",), ("tmp",)):
                 text = (
                     f"autcar runs from {here}, which services must not read; install it for "
-                    f"all:\n  sudo python3 -m venv --system-site-packages /opt/autcar/a\n"
-                    f"  sudo /opt/autcar/a/bin/pip install 'autcar[car]'\n"
+                    f"all, in a checkout:\n"
+                    f"  sudo python3 -m venv --system-site-packages /opt/autcar/a\n"
+                    f"  sudo /opt/autcar/a/bin/pip install '.[car]'\n"
                     f"  sudo /opt/autcar/a/bin/autcar service install"
                 )
                 steps.append(_by_hand(text))
