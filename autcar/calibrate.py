@@ -8,6 +8,7 @@ wheels at rest. ``car.toml`` is written at the end, whole, and only if wished.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -59,6 +60,10 @@ def calibrate(arguments: argparse.Namespace) -> int:
 
     path = Path(arguments.config)
     config = before = load_config(path)
+    if not os.access(path.parent, os.W_OK):
+        raise ConfigError(
+            f"{path} is not yours to write; type `sudo autcar calibrate --config {path}`"
+        )
     try:
         if arguments.only != "camera":
             config = _motors(config, Calibration(config, ask_person))

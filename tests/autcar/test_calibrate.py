@@ -256,3 +256,11 @@ def test_a_simulated_car_needs_none(tmp_path, monkeypatch, capsys):
     Path("car.toml").write_text(template(Config()))
     assert cli.main(["calibrate"]) == 0
     assert "nothing to change" in capsys.readouterr().out
+
+
+def test_a_car_toml_of_roots_is_refused_before_any_question(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)  # root may write all
+    path = tmp_path / "car.toml"
+    path.write_text(template(Config()))
+    assert cli.main(["calibrate", "--config", str(path)]) == 2
+    assert f"type `sudo autcar calibrate --config {path}`" in capsys.readouterr().err
