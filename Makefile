@@ -24,7 +24,7 @@ setup: $(READY)
 $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "autcar needs Python 3.11, 3.12 or 3.13 (TensorFlow has no build for others); install one, or say make PYTHON=/path/to/python3.13"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "$(PYTHON) lacks venv; on Debian or Ubuntu: sudo apt install python3-venv"; exit 1; }
-	@echo "setting up .venv (TensorFlow is some 600 MB; once)"
+	@echo "setting up .venv, once; TensorFlow alone is some 600 MB to download, and nothing is shown until it is done"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[workstation,dev]'
 	@touch $@

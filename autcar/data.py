@@ -39,30 +39,36 @@ def add_verbs(verbs: Any) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
 
     found = _action(actions, "list", "list recordings", _list)
-    found.add_argument("folder", nargs="?", help="default: [record] folder of car.toml")
+    found.add_argument(
+        "folder", metavar="FOLDER", nargs="?", help="default: [record] folder of car.toml"
+    )
     found.add_argument("--config", metavar="FILE", help="car.toml (default: ./car.toml if there)")
     found.add_argument("--json", action="store_true", help="one line of JSON a recording")
     _deleted(found)
 
     show = _action(actions, "show", "draw a recording as one picture", _show)
-    show.add_argument("folder", help="a recording")
+    show.add_argument("folder", metavar="FOLDER", help="a recording")
     _deleted(show)
     show.add_argument("--output", metavar="PNG", help="default: the recording's name + .png")
 
     check = _action(actions, "check", "find what is wrong with recordings", _check)
-    check.add_argument("folder", help="a recording, or a folder of them")
+    check.add_argument("folder", metavar="FOLDER", help="a recording, or a folder of them")
     check.add_argument("--json", action="store_true", help="one line of JSON a recording")
     _deleted(check)
 
     bring = _action(
         actions, "import", "copy a tub, AutCar or labelled folder into sessions", _import
     )
-    bring.add_argument("source", help="a tub, or a folder of AutCar's or of images by label")
-    bring.add_argument("--to", default="recordings", help="the folder of sessions (recordings)")
+    bring.add_argument(
+        "source", metavar="SOURCE", help="a tub, or a folder of AutCar's or of images by label"
+    )
+    bring.add_argument(
+        "--to", metavar="FOLDER", default="recordings", help="make them in here (recordings)"
+    )
     _deleted(bring)
 
     export = _action(actions, "export", "write recordings as another kind", _export)
-    export.add_argument("folders", nargs="+", help="recordings")
+    export.add_argument("folders", metavar="FOLDER", nargs="+", help="recordings")
     export.add_argument(
         "--as",
         dest="kind",
@@ -70,11 +76,11 @@ def add_verbs(verbs: Any) -> None:
         required=True,
         help="a folder as AutCar's, a Donkeycar tub, or images in a folder for each label",
     )
-    export.add_argument("--to", required=True, help="a new folder")
+    export.add_argument("--to", metavar="FOLDER", required=True, help="a new folder")
     _deleted(export)
 
     trim = _action(actions, "trim", "softly delete a part of a session", _trim)
-    trim.add_argument("folder", help="a recording")
+    trim.add_argument("folder", metavar="FOLDER", help="a recording")
     what = trim.add_mutually_exclusive_group(required=True)
     what.add_argument("--last", type=float, metavar="S", help="the last seconds")
     what.add_argument("--first", type=float, metavar="S", help="the first seconds")
@@ -85,20 +91,24 @@ def add_verbs(verbs: Any) -> None:
 
     pull = _action(actions, "pull", "bring recordings from cars by ssh, only what is new", _pull)
     pull.add_argument("cars", nargs="*", metavar="CAR", help="default: all of cars.toml")
-    pull.add_argument("--to", default="recordings", help="below this folder (recordings)")
+    pull.add_argument(
+        "--to", metavar="FOLDER", default="recordings", help="below this folder (recordings)"
+    )
     pull.add_argument("--ssh-config", metavar="FILE", default="", help="ssh's settings, as -F")
 
     make = _action(actions, "make-follow", "make pictures of simulated people and masks", _make)
-    make.add_argument("folder", help="a new folder")
+    make.add_argument("folder", metavar="FOLDER", help="a new folder")
     make.add_argument("--pairs", type=positive, default=3000, help="how many (3000)")
     make.add_argument("--seed", type=int, default=0, help="other people, other rooms (0)")
-    make.add_argument("--size", default="128x96", help="width x height in pixels (128x96)")
-    make.add_argument("--difficulty", type=float, default=0.5, help="0 is tidy, 1 hard (0.5)")
+    make.add_argument("--size", metavar="WxH", default="128x96", help="of the pictures (128x96)")
+    make.add_argument("--difficulty", type=float, default=0.5, help="0 easy … 1 hard (0.5)")
 
     preview = _action(
         actions, "augment-preview", "draw what each kind of augmentation does", _preview
     )
-    preview.add_argument("data", help="a recording, or anything that can be trained on")
+    preview.add_argument(
+        "data", metavar="DATA", help="a recording, or anything that can be trained on"
+    )
     preview.add_argument(
         "--output",
         default="augmentation.png",
@@ -111,8 +121,8 @@ def add_verbs(verbs: Any) -> None:
     _deleted(preview)
 
     merge = _action(actions, "merge", "copy recordings into one new session", _merge)
-    merge.add_argument("folders", nargs="+", help="recordings")
-    merge.add_argument("--to", required=True, help="the new session's folder")
+    merge.add_argument("folders", metavar="FOLDER", nargs="+", help="recordings")
+    merge.add_argument("--to", metavar="FOLDER", required=True, help="the new session")
 
 
 def _action(actions: Any, name: str, text: str, run: Any) -> Any:

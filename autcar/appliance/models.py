@@ -33,18 +33,23 @@ def add_verbs(verbs: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    shown = actions.add_parser("list", help="what is there, and which drives")
+    shown = _action(actions, "list", "what is there, and which drives", _list)
     shown.add_argument("--json", action="store_true", help="one line of JSON a model")
-    shown.set_defaults(run=_list)
     for name, text in (
         ("use", "drive another one, and take it back unless it is ready and healthy"),
         ("remove", "delete one that does not drive"),
     ):
-        action = actions.add_parser(name, help=text)
-        action.add_argument("name", help="as `autcar models list` shows it, or 'shipped'")
-        action.set_defaults(run=_use if name == "use" else _remove)
-    rollback = actions.add_parser("rollback", help="drive the one before")
-    rollback.set_defaults(run=_rollback)
+        action = _action(actions, name, text, _use if name == "use" else _remove)
+        action.add_argument(
+            "name", metavar="NAME", help="as `autcar models list` shows it, or 'shipped'"
+        )
+    _action(actions, "rollback", "drive the one before", _rollback)
+
+
+def _action(actions: Any, name: str, text: str, run: Any) -> Any:
+    parser = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+    parser.set_defaults(run=run)
+    return parser
 
 
 class SwitchError(AutcarError, RuntimeError):

@@ -39,11 +39,22 @@ def add_verbs(verbs: Any) -> None:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("what", nargs="?", default="autcar", help="a wheel, or for pip (autcar)")
+    parser.add_argument(
+        "what",
+        metavar="WHAT",
+        nargs="?",
+        default="autcar",
+        help="a wheel, or what pip shall install (autcar)",
+    )
     parser.add_argument("--wheels", metavar="FOLDER", help="take everything from this folder")
     parser.add_argument("--back", action="store_true", help="switch to the software of before")
     parser.add_argument(
-        "--car", action="append", default=[], dest="cars", help="user@host, or one of cars.toml"
+        "--car",
+        metavar="CAR",
+        action="append",
+        default=[],
+        dest="cars",
+        help="user@host, or one of cars.toml",
     )
     parser.add_argument("--all", action="store_true", help="every car in cars.toml")
     parser.add_argument("--ssh-config", metavar="FILE", default="", help="ssh's settings, as -F")
