@@ -60,7 +60,7 @@ class TerminalProgress(Progress):
 
     def say(self, text: str) -> None:  # noqa: D102
         self._end()
-        self._bar.console.print(text, highlight=False, markup=False)
+        self._bar.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def step(self, what: str, done: int, total: int) -> None:  # noqa: D102
         if what != self._what or self._task is None:

@@ -81,7 +81,7 @@ def _record(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> i
     seed = config.simulator.seed if arguments.seed is None else arguments.seed
     folder = arguments.output or config.record.folder
     writer = record_expert(config, folder, seed, arguments.frames, terminal_progress())
-    print(f"{writer.frames} frames in {writer.folder}")
+    print(f"{writer.frames:,} frames in {writer.folder}")
     for label, count in sorted(writer.counts.items()):
         print(f"  {label:<24}{count:>6}")
     print(f"next: autcar train {folder}")

@@ -115,7 +115,7 @@ def _summarise(recorder: Recorder) -> None:
     if recorder.open_session is None:
         print("nothing was recorded")
         return
-    print(f"{status.frames} frames in {recorder.open_session}")
+    print(f"{status.frames:,} frames in {recorder.open_session}")
     for label, count in sorted(status.counts.items()):
         print(f"  {label:<24}{count:>6}")
     for reason, count in status.dropped.items():

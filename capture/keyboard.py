@@ -123,7 +123,7 @@ class Keyboard:
             self._say(recorder.status().state)
         elif key == "f":
             recorder.finish()
-            self._say(f"{recorder.status().frames} frames in {recorder.open_session}")
+            self._say(f"{recorder.status().frames:,} frames in {recorder.open_session}")
         elif key in "\x7f\b":
             told(self._say, lambda: self._say(f"{recorder.discard(5)} frames discarded"))
         elif key == "u":

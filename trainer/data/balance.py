@@ -51,10 +51,12 @@ def describe_balance(
     """What balancing did: one line in all, and one for each class that stays rarer."""
     had = np.bincount(labels[before], minlength=len(classes))
     has = np.bincount(labels[after], minlength=len(classes))
-    lines = [f"balanced {len(before):,} training frames by repeating indices: {len(after):,}"]
+    lines = [
+        f"balanced by showing rare classes more often: {len(before):,} frames as {len(after):,}"
+    ]
     lines += [
-        f"{classes[i]} stays rarer: {had[i]:,} frames shown {has[i] // had[i]} times each, "
-        f"{has[i]:,} of {has.max():,}"
+        f"{classes[i]} stays rarer: {had[i]:,} frames, {has[i] // had[i]} times each, are "
+        f"{has[i]:,}; the commonest has {has.max():,}"
         for i in np.flatnonzero((has > 0) & (has < has.max())).tolist()
     ]
     return lines

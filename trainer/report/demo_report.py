@@ -113,7 +113,7 @@ def _page(result: Result, drives: Sequence[Drive], seconds: float) -> str:
         f"{seconds / 60:.1f} minutes.</p>",
         "<h2>Driving unseen tracks</h2><p>The ways of "
         "<b class='key pilot'>the bundle</b> and of a car that "
-        "<b class='key straight'>always goes straight</b>.</p>",
+        "<b class='key straight'>always goes straight</b>. A red ring: off the track.</p>",
         f"<div class=tracks>{''.join(map(_track, drives))}</div>",
         _drive_table(drives),
         "<h2>What it saw, and what it thought</h2>",

@@ -35,8 +35,8 @@ def test_it_says_what_it_did():
     indices = np.arange(len(LABELS))
     lines = describe_balance(LABELS, indices, balance_indices(LABELS, indices))
     assert lines == [
-        "balanced 143 training frames by repeating indices: 230",
-        "stop stays rarer: 3 frames shown 10 times each, 30 of 100",
+        "balanced by showing rare classes more often: 143 frames as 230",
+        "stop stays rarer: 3 frames, 10 times each, are 30; the commonest has 100",
     ]
 
 

@@ -81,7 +81,7 @@ def test_no_test_frame_is_within_the_gap_of_a_training_frame(recordings, tmp_pat
 def test_what_was_done_is_said(recordings, tmp_path):
     said = "\n".join(create_balanced_folder([recordings], tmp_path / "out"))
     assert "closer than 1 s to another part left out" in said
-    assert "training frames by repeating indices" in said
+    assert "balanced by showing rare classes more often" in said
     assert f"{tmp_path / 'out'}: " in said
 
 
