@@ -279,6 +279,35 @@ def write_bundle(
     return Bundle(folder, manifest)
 
 
+def add_proof(bundle: Bundle, heading: str, text: str, metrics: Mapping[str, Any]) -> Bundle:
+    """Write what was found of a bundle after its training into its card and its manifest.
+
+    ``text`` becomes the card's section ``heading``, its last, in place of an earlier one of
+    that heading; ``metrics`` are put beside those that are there. The models stay as they are.
+    """
+    manifest = bundle.manifest
+    card = (bundle.folder / CARD).read_text(encoding="utf-8")
+    before, _, earlier = card.partition(f"\n## {heading}\n")
+    _, mark, after = earlier.partition("\n## ")
+    sections = [before, *([f"## {after}"] if mark else []), f"## {heading}\n\n{text}"]
+    return write_bundle(
+        bundle.folder,
+        models={
+            variant.name: (bundle.path(variant).read_bytes(), variant.quantization)
+            for variant in manifest.variants
+        },
+        card="\n\n".join(section.strip() for section in sections) + "\n",
+        labels=manifest.labels,
+        width=manifest.width,
+        height=manifest.height,
+        metrics={**manifest.metrics, **metrics},
+        data=manifest.data,
+        versions=manifest.versions,
+        task=manifest.task,
+        heads=manifest.heads,
+    )
+
+
 def keep_earlier(folder: str | Path) -> Path | None:
     """Rename the bundle at ``folder`` to the first free ``folder_1``, ``folder_2`` …
 

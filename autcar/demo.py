@@ -39,9 +39,10 @@ class _Size:
     unseen: tuple[int, ...] = tuple(range(101, 106))
     seconds_each: float = 60.0
     epochs: int = 5
+    proof_tracks: int = 16
 
 
-_QUICK = _Size((1, 2, 3), 400, (101, 102), 15.0, 3)
+_QUICK = _Size((1, 2, 3), 400, (101, 102), 15.0, 3, 2)
 
 _EXAMPLES = """\
 examples:
@@ -80,6 +81,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     from trainer.quiet import import_tensorflow
 
     import_tensorflow()
+    from trainer.proof.closed_loop import prove_driving
     from trainer.report.demo_report import write_report
 
     began = time.monotonic()
@@ -95,6 +97,8 @@ def _demo(arguments: argparse.Namespace) -> int:
     result = _train(folder, bundle_folder, size, arguments.seed, progress)
     progress.say(f"3 of 4  driving {len(size.unseen)} tracks that were never recorded")
     drives = [_drive_unseen(config, seed, size, result, progress) for seed in size.unseen]
+    bundle = prove_driving(result.bundle, size.proof_tracks, progress=progress)
+    result = replace(result, bundle=bundle)
     progress.say("4 of 4  writing the report")
     seconds = time.monotonic() - began
     page = write_report(folder, result, drives, seconds)
@@ -104,6 +108,8 @@ def _demo(arguments: argparse.Namespace) -> int:
     (folder / "demo.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     print(_table(drives))
     print(f"\n{on_track} of {len(drives)} unseen tracks driven with no wheel off, {seconds:.0f} s")
+    proof = facts["metres_between_failures"], size.proof_tracks, facts["failures"]
+    print("{} m between failures on {} hard ones ({} failures)".format(*proof))
     print(f"report: {page.resolve().as_uri()}")
     print(f"bundle: {result.bundle.folder}   next: autcar drive --bundle {result.bundle.folder}")
     print(json.dumps(facts))
@@ -221,11 +227,14 @@ def _table(drives: list[Drive]) -> str:
 
 def _facts(result: Result, drives: list[Drive], on_track: int, seconds: float) -> dict[str, Any]:
     int8 = result.parity["int8"]
+    proof = result.bundle.manifest.metrics["closed_loop"]
     return {
         "tracks_on_track": on_track,
         "tracks": len(drives),
         "straight_on_track": sum(drive.straight.failures == 0 for drive in drives),
         "metres": [round(drive.pilot.distance, 2) for drive in drives],
+        "metres_between_failures": proof["metres_between"],
+        "failures": proof["failures"],
         "test_accuracy": round(result.evaluation.accuracy, 4),
         "test_balanced_accuracy": round(result.evaluation.balanced_accuracy, 4),
         "int8_agreement": round(int8.agreement, 4),

@@ -150,7 +150,18 @@ ROWS = (
         )
     ),
     Row(
-        *("driving", "whole loop, CPU a frame", "ms", _whole_loop),
+        *(
+            "driving",
+            "loop flat out, CPU a frame",
+            "ms",
+            lambda found: found["flat_out"]["loop_ms"],
+        ),
+        *("the bare interpreter", lambda found: found["flat_out"]["bare_ms"], "≤ 1.25 ×"),
+        lambda ours, other: ours <= 1.25 * other,
+        limit=True,
+    ),
+    Row(
+        *("driving", "loop and guardian at 30 Hz, CPU a frame", "ms", _whole_loop),
         *("the bare interpreter", _loop("autcar", "cpu_inside_ms"), "≤ 1.25 ×"),
         lambda ours, other: ours <= 1.25 * other,
         limit=True,

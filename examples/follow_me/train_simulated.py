@@ -17,7 +17,7 @@ from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
-from autcar.bundle import CARD, Bundle, load_bundle, write_bundle
+from autcar.bundle import Bundle, add_proof, load_bundle
 from autcar.progress import terminal_progress
 from edge.walks import IN_VIEW, NEAREST_M, REST_MS, Walk, walk
 
@@ -67,23 +67,7 @@ def prove(bundle: Bundle) -> bool:
         "hides": [one.as_dict() for one in hides],
         "hard": [one.as_dict() for one in hard],
     }
-    manifest = bundle.manifest
-    text = (bundle.folder / CARD).read_text(encoding="utf-8").partition("\n\n## Walks")[0].rstrip()
-    write_bundle(
-        bundle.folder,
-        models={
-            one.name: (bundle.path(one).read_bytes(), one.quantization)
-            for one in manifest.variants
-        },
-        card=f"{text}\n\n{card(walks, hides, hard)}\n",
-        labels=manifest.labels,
-        width=manifest.width,
-        height=manifest.height,
-        metrics={**manifest.metrics, "follow": figures},
-        data=manifest.data,
-        versions=manifest.versions,
-        task=manifest.task,
-    )
+    add_proof(bundle, "Walks", card(walks, hides, hard), {"follow": figures})
     return all(one.well for one in [*walks, *hides]) and bool(rest_ms)
 
 
@@ -106,8 +90,6 @@ def card(walks: list[Walk], hides: list[Walk], hard: list[Walk]) -> str:
     rest_ms = [ms for one in hides for ms in one.rest_ms]
     return "\n".join(
         [
-            "## Walks",
-            "",
             f"Behind the simulator's hero among six others, through pilot, gate and motors, with "
             f"`[follow]` as it comes. Promised: in view {IN_VIEW:.0%} of the time, never nearer "
             f"than {NEAREST_M:g} m, at rest {REST_MS:.0f} ms after the hero is hidden.",
