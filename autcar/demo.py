@@ -34,8 +34,8 @@ WELL = 4
 class _Size:
     """How much of everything. Tracks are seeds; from first to last they get harder."""
 
-    recorded: tuple[int, ...] = tuple(range(1, 13))
-    frames_each: int = 900
+    recorded: tuple[int, ...] = tuple(range(1, 37))
+    frames_each: int = 300
     unseen: tuple[int, ...] = tuple(range(101, 106))
     seconds_each: float = 60.0
     epochs: int = 5
@@ -108,8 +108,10 @@ def _demo(arguments: argparse.Namespace) -> int:
     (folder / "demo.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     print(_table(drives))
     print(f"\n{on_track} of {len(drives)} unseen tracks driven with no wheel off, {seconds:.0f} s")
-    proof = facts["metres_between_failures"], size.proof_tracks, facts["failures"]
-    print("{} m between failures on {} hard ones ({} failures)".format(*proof))
+    proof = result.bundle.manifest.metrics["closed_loop"]
+    print(
+        f"{proof['failures']} failures in {proof['metres']:.0f} m on {proof['tracks']} hard ones"
+    )
     print(f"report: {page.resolve().as_uri()}")
     print(f"bundle: {result.bundle.folder}   next: autcar drive --bundle {result.bundle.folder}")
     print(json.dumps(facts))

@@ -14,7 +14,7 @@ class Progress:
         """A line that stays: a stage begun, a result, a warning."""
 
     def step(self, what: str, done: int, total: int) -> None:
-        """``done`` of ``total`` images of ``what`` (such as ``"epoch 3: training"``) are done."""
+        """``done`` of ``total`` of ``what`` (such as ``"epoch 3, training"``: images) are done."""
 
 
 class LineProgress(Progress):
@@ -37,7 +37,7 @@ class LineProgress(Progress):
             self._spoke = now
             rate = done / (now - self._started)
             left = (total - done) / rate
-            self.say(f"  {what}: {done:,} of {total:,} images, {rate:,.0f}/s, {left:.0f} s to go")
+            self.say(f"  {what}: {done:,} of {total:,}, {_rate(rate)}, {left:.0f} s to go")
 
 
 class TerminalProgress(Progress):
@@ -69,7 +69,7 @@ class TerminalProgress(Progress):
             self._task = self._bar.add_task(what, total=total, rate="")
             self._bar.start()
         rate = done / max(time.monotonic() - self._started, 1e-6)
-        self._bar.update(self._task, completed=done, rate=f"{rate:,.0f}/s" if done else "")
+        self._bar.update(self._task, completed=done, rate=_rate(rate) if done else "")
         if done >= total:
             self._end()
 
@@ -78,6 +78,10 @@ class TerminalProgress(Progress):
             self._bar.stop()
             self._bar.remove_task(self._task)
             self._task = None
+
+
+def _rate(a_second: float) -> str:
+    return f"{a_second:,.0f}/s" if a_second >= 10 else f"{a_second:.1f}/s"
 
 
 class LogProgress(Progress):

@@ -49,6 +49,7 @@ def prove_driving(
         "seconds": seconds,
         "difficulty": DIFFICULTY,
         "failures": found.failures,
+        "metres": round(found.metres, 1),
         "metres_between": round(found.metres_between, 1),
         "straight_metres_between": round(straight.metres_between, 1),
         "drives": [{"metres": round(one.metres, 2), "failure": one.failure} for one in drives],

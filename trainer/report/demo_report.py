@@ -104,12 +104,14 @@ def _page(result: Result, drives: Sequence[Drive], seconds: float) -> str:
     on_track = sum(drive.well for drive in drives)
     straight = sum(drive.straight.failures == 0 for drive in drives)
     evaluation = result.evaluation
+    hard = result.bundle.manifest.metrics["closed_loop"]
     sections = [
         f"<h1>A car learned to drive</h1><p class=lead>It recorded "
         f"{sum(result.recorded.values()):,} frames, trained for "
         f"{result.seconds['training']:.0f} s, and then drove <b>{on_track} of {len(drives)}</b> "
         f"tracks that it had never seen, from easy to hard, with no wheel off the track. A car "
-        f"that always goes straight managed {straight}. All of it took "
+        f"that always goes straight managed {straight}. On {hard['tracks']} more tracks, all of "
+        f"them hard, it failed {hard['failures']} times in {hard['metres']:.0f} m. All of it took "
         f"{seconds / 60:.1f} minutes.</p>",
         "<h2>Driving unseen tracks</h2><p>The ways of "
         "<b class='key pilot'>the bundle</b> and of a car that "

@@ -7,6 +7,7 @@ import pytest
 from autcar.bundle import load_bundle, shipped_bundle
 from autcar.commands import LABELS
 from autcar.config import Config, SimulatorSection
+from autcar.progress import Progress
 from capture.simulated import record_expert
 from trainer.proof.closed_loop import drive_bundle, prove_driving
 from trainer.proof.evaluate_bundle import answer_frames, select_frames
@@ -23,7 +24,7 @@ def frames(bundle, tmp_path_factory):
     folder = tmp_path_factory.mktemp("unseen")
     for number, difficulty in enumerate((0.0, 0.5, 1.0)):
         config = Config(simulator=SimulatorSection(difficulty=difficulty))
-        record_expert(config, folder, 201 + number, 250, None)
+        record_expert(config, folder, 201 + number, 250, Progress())
     return select_frames(bundle, [folder], split="all")
 
 
