@@ -155,7 +155,7 @@ def load_bundle(folder: str | Path) -> Bundle:
     except (FileNotFoundError, NotADirectoryError):
         raise DataNotFoundError(
             f"there is no bundle at {folder} ({MANIFEST} is missing); "
-            f"make one with `autcar train` or see `autcar models`"
+            f"give the folder of one, or make one with `autcar train`"
         ) from None
     try:
         manifest = _parse_manifest(json.loads(text))

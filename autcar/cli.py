@@ -21,7 +21,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from autcar import __version__
 from autcar.errors import AutcarError, CameraError, MotorError, ParityError, TrainingError
@@ -45,6 +45,25 @@ class _Terminated(BaseException):
 
 class _Parser(argparse.ArgumentParser):
     """Says what was probably meant, and where to read on."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse does, but the verb itself refuses an option that it does not know."""
+        arguments, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            verb = self._verb_of(arguments)
+            known = [name for action in verb._actions for name in action.option_strings]
+            near = difflib.get_close_matches(unknown[0].split("=")[0], known, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            verb.error(f"{verb.prog} takes no {' '.join(unknown)}{hint}")
+        return arguments
+
+    def _verb_of(self, arguments: argparse.Namespace) -> argparse.ArgumentParser:
+        """The parser of the verb, or of the verb's action, that was typed."""
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                chosen = action.choices[getattr(arguments, action.dest)]
+                return chosen._verb_of(arguments)  # type: ignore[no-any-return]
+        return self
 
     def error(self, message: str) -> NoReturn:
         found = re.match(r"argument VERB: invalid choice: '(.*?)' \(choose from (.*)\)", message)

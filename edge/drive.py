@@ -113,7 +113,7 @@ class Run:
 
     def summary(self) -> str:
         """A few lines for a person."""
-        lines = [f"drove {self.seconds:.1f} s, {self.frames} frames"]
+        lines = [f"drove {self.seconds:.1f} s, {self.frames:,} frames"]
         if self.frames:
             lines.append(
                 f"pilot {self.pilot_ms.median:.2f} ms a frame, everything else "

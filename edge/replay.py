@@ -58,10 +58,11 @@ def replay(arguments: argparse.Namespace) -> int:
 def summary(drive: LoggedDrive) -> str:
     """Who drove what, how it ended, what was decided, and how long it took."""
     info, seconds, decisions = drive.info, drive.seconds, drive.decisions
+    started = info.get("started")
+    when = f"{started[:16].replace('T', ' ')} UTC" if started else "at an unknown time"
     frames = int(np.count_nonzero(decisions["sequence"] >= 0))
     lines = [
-        f"{info.get('pilot', 'a pilot')} drove {info.get('where', 'a car')}, "
-        f"{info.get('started', 'at an unknown time')}",
+        f"{info.get('pilot', 'a pilot')} drove {info.get('where', 'a car')}, {when}",
         f"{len(decisions):,} decisions on {frames:,} frames in {seconds[-1]:.1f} s, "
         f"{missed_frames(drive):,} frames unused, {len(drive.frames):,} frames kept",
     ]

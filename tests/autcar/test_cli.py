@@ -67,6 +67,14 @@ def test_errors_become_messages_and_exit_codes(error, code, says, capsys):
     [
         (["drvie"], "there is no verb 'drvie'; did you mean `autcar drive`?"),
         ([], "the following arguments are required: VERB; see `autcar --help`"),
+        (
+            ["drive", "--bundel", "mine"],
+            "autcar drive takes no --bundel mine; did you mean --bundle?; see `autcar drive --",
+        ),
+        (
+            ["data", "list", "here", "there"],
+            "autcar data list takes no there; see `autcar data list",
+        ),
         (["record", "--frames", "0"], "invalid positive value: '0'"),
         (["drive", "--seconds", "-3"], "invalid seconds value: '-3'"),
         (["train", "here", "--epochs", "0"], "invalid positive value: '0'"),
