@@ -56,7 +56,7 @@ def add_verbs(verbs: Any) -> None:
 def calibrate(arguments: argparse.Namespace) -> int:
     """Run the verb; returns the exit code."""
     from autcar.config import load_config, template
-    from autcar.session import write_atomic
+    from autcar.files import write_atomic
 
     path = Path(arguments.config)
     config = before = load_config(path)

@@ -15,7 +15,7 @@ from pathlib import Path
 from autcar.appliance import places
 from autcar.bundle import Bundle
 from autcar.errors import ConfigError
-from autcar.session import write_atomic
+from autcar.files import write_atomic
 
 log = logging.getLogger(__name__)
 

@@ -138,7 +138,12 @@ def _deleted(parser: Any) -> None:
 def _list(arguments: argparse.Namespace) -> int:
     from autcar.config import load_config
     from autcar.errors import AutcarError
-    from autcar.recordings import find_recordings, kind_of, read_recording, seconds_driven
+    from autcar.recording.reading import (
+        find_recordings,
+        kind_of,
+        read_recording,
+        seconds_driven,
+    )
 
     folder = arguments.folder or load_config(arguments.config).record.folder
     total = 0
@@ -176,8 +181,8 @@ def _list(arguments: argparse.Namespace) -> int:
 
 def _show(arguments: argparse.Namespace) -> int:
     from autcar.images import write_png
-    from autcar.recordings import read_recording
-    from autcar.session_picture import session_picture
+    from autcar.recording.picture import session_picture
+    from autcar.recording.reading import read_recording
 
     session = read_recording(arguments.folder, include_deleted=arguments.include_deleted)
     name = session.folder.resolve().name
@@ -188,9 +193,9 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from autcar.checkup import BAD, GOOD, check, examine
     from autcar.errors import AutcarError
-    from autcar.recordings import find_recordings, read_recording
+    from autcar.recording.check import BAD, GOOD, check, examine
+    from autcar.recording.reading import find_recordings, read_recording
 
     worst = 0
     for path in find_recordings(arguments.folder):
@@ -217,7 +222,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
 def _import(arguments: argparse.Namespace) -> int:
     from autcar.progress import terminal_progress
-    from autcar.recordings import import_recording
+    from autcar.recording.conversion import import_recording
 
     progress = terminal_progress()
     folders = import_recording(
@@ -233,7 +238,7 @@ def _import(arguments: argparse.Namespace) -> int:
 
 def _export(arguments: argparse.Namespace) -> int:
     from autcar.progress import terminal_progress
-    from autcar.recordings import export_recordings
+    from autcar.recording.conversion import export_recordings
 
     progress = terminal_progress()
     frames = export_recordings(
@@ -263,8 +268,9 @@ def _preview(arguments: argparse.Namespace) -> int:
 
 
 def _trim(arguments: argparse.Namespace) -> int:
-    from autcar.recordings import empty, rows_between
-    from autcar.session import delete_rows, read_session, undo_delete
+    from autcar.recording.deletion import delete_rows, undo_delete
+    from autcar.recording.session import read_session
+    from autcar.recording.trim import empty, rows_between
 
     folder = Path(arguments.folder)
     if arguments.undo:
@@ -305,7 +311,7 @@ def _pair(text: str, kind: Any) -> tuple[Any, Any]:
 
 def _merge(arguments: argparse.Namespace) -> int:
     from autcar.progress import terminal_progress
-    from autcar.recordings import merge
+    from autcar.recording.conversion import merge
 
     progress = terminal_progress()
     folder = merge(

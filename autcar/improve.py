@@ -87,8 +87,8 @@ class Plan:
 
 
 def _improve(arguments: argparse.Namespace) -> int:
+    from autcar.files import write_atomic
     from autcar.progress import terminal_progress
-    from autcar.session import write_atomic
 
     config = load_config(arguments.config)
     if config.camera.driver != "simulator":
@@ -133,7 +133,7 @@ def _improve(arguments: argparse.Namespace) -> int:
 
 def _begin(folder: Path, plan: Plan) -> list[dict[str, Any]]:
     """Make the folder, or read the rounds that were finished in it under the same plan."""
-    from autcar.session import write_atomic
+    from autcar.files import write_atomic
 
     if not (folder / PLAN).is_file():
         if folder.exists() and any(folder.iterdir()):
@@ -274,7 +274,7 @@ def gather_corrections(
     (source ``takeover``). Returns how many were recorded, and how often the expert took over.
     """
     from autcar.cameras.base import Frame
-    from autcar.session import SessionWriter
+    from autcar.recording.session import SessionWriter
     from autcar.simulator.expert import Expert
     from autcar.simulator.unseen import Standing, varied_world
     from edge.pilots import chosen

@@ -88,7 +88,7 @@ def names() -> list[str]:
 
 
 def save(found: dict[str, Any]) -> None:
-    from autcar.session import write_atomic
+    from autcar.files import write_atomic
 
     write_atomic(RESULTS, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
 

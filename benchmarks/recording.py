@@ -30,7 +30,7 @@ from autcar.cockpit.feed import Shot
 from autcar.commands import CLASSES
 from autcar.config import RecordSection
 from autcar.images import encode_jpeg
-from autcar.session import read_session
+from autcar.recording.session import read_session
 from capture.recorder import Recorder
 
 CPU_S_PER_1000 = 0.25

@@ -96,7 +96,7 @@ def make_tub(folder: Path, frames: int) -> Path:
     """A Donkeycar tub of so many simulated frames of 160×120."""
     from autcar.config import CameraSection, Config
     from autcar.progress import Progress
-    from autcar.recordings import export_recordings
+    from autcar.recording.conversion import export_recordings
     from capture.simulated import record_expert
 
     recordings, tub = folder / f"recordings_{frames}", folder / f"tub_{frames}"

@@ -41,7 +41,7 @@ import numpy as np
 
 from autcar.commands import CLASSES, LABELS, Command
 from autcar.images import encode_jpeg
-from autcar.session import read_session
+from autcar.recording.session import read_session
 
 PER_SESSION = 10_000
 PICTURES = 200

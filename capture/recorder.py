@@ -22,7 +22,8 @@ from typing import Self
 from autcar.cockpit.feed import Shot
 from autcar.config import RecordSection
 from autcar.errors import AutcarError, DataError
-from autcar.session import SYNC_INTERVAL_S, SessionWriter, delete_rows, undo_delete
+from autcar.recording.deletion import delete_rows, undo_delete
+from autcar.recording.session import SYNC_INTERVAL_S, SessionWriter
 
 OFF, RECORDING, PAUSED = "off", "recording", "paused"
 SLOW_CARD = "the card is too slow"

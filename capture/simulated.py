@@ -7,7 +7,7 @@ from pathlib import Path
 
 from autcar.config import Config
 from autcar.progress import Progress
-from autcar.session import SessionWriter
+from autcar.recording.session import SessionWriter
 from autcar.simulator.mount import CameraMount
 from autcar.simulator.scenarios import record_plan
 

@@ -31,15 +31,9 @@ import numpy.typing as npt
 from autcar.cameras.base import Camera, Frame
 from autcar.commands import CLASSES, LABELS, STOP, Command
 from autcar.errors import AutcarError, DataError, DataNotFoundError
+from autcar.files import new_folder, write_atomic
+from autcar.recording.session import Record, SessionWriter, is_session, read_session
 from autcar.safety import Reason
-from autcar.session import (
-    Record,
-    SessionWriter,
-    is_session,
-    new_folder,
-    read_session,
-    write_atomic,
-)
 from edge.loop import Tick
 from edge.pilots import Scores, chosen
 

@@ -13,7 +13,7 @@ import pytest
 
 from autcar.cameras.base import Frame
 from autcar.commands import CLASSES, Command
-from autcar.session import SessionWriter
+from autcar.recording.session import SessionWriter
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"

@@ -24,7 +24,7 @@ from typing import Any
 
 from autcar.bundle import keep_earlier
 from autcar.errors import DataError, TrainingError
-from autcar.session import write_atomic
+from autcar.files import write_atomic
 from trainer.data.dataset import Dataset
 from trainer.run_folder import RunFolder
 from trainer.settings import Settings

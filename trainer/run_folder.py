@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from autcar.errors import DataError, DataNotFoundError
-from autcar.session import new_folder, write_atomic
+from autcar.files import new_folder, write_atomic
 from trainer.learning.checkpoint import Checkpoint
 from trainer.settings import Settings
 

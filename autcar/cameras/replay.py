@@ -35,7 +35,7 @@ class ReplayCamera(Camera):
     def __init__(
         self, width: int, height: int, fps: float, settings: ReplaySettings | None = None
     ) -> None:
-        from autcar.session import read_session
+        from autcar.recording.session import read_session
 
         self.width, self.height, self.fps = width, height, fps
         self._settings = settings = settings or ReplaySettings()

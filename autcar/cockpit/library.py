@@ -17,16 +17,8 @@ from typing import Any
 
 from autcar.commands import LABELS
 from autcar.errors import AutcarError, DataNotFoundError
-from autcar.session import (
-    CSV,
-    DELETED,
-    INFO,
-    Record,
-    deleted_rows,
-    deletions,
-    is_session,
-    read_session,
-)
+from autcar.recording.deletion import DELETED, deleted_rows, deletions
+from autcar.recording.session import CSV, INFO, Record, is_session, read_session
 
 _KEPT = 4
 

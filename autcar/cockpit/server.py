@@ -32,8 +32,8 @@ from autcar.commands import LABELS
 from autcar.config import CockpitSection
 from autcar.errors import AutcarError, ConfigError, DataError, DataNotFoundError
 from autcar.helm import Helm
+from autcar.recording.deletion import delete_rows, undo_delete
 from autcar.safety import MS, Reason
-from autcar.session import delete_rows, undo_delete
 
 log = logging.getLogger("autcar.cockpit")
 

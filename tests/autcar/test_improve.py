@@ -11,7 +11,7 @@ from autcar.commands import STOP, Command
 from autcar.config import Config
 from autcar.errors import DataError
 from autcar.improve import gather_corrections
-from autcar.session import read_session
+from autcar.recording.session import read_session
 from autcar.simulator import unseen
 from autcar.simulator.expert import Expert
 from edge.pilots import ConstantDecider, DecidingPilot

@@ -17,7 +17,7 @@ import pytest
 from autcar import Camera, Capture, Car, RemoteController
 from autcar.commands import Command
 from autcar.errors import CameraTimeoutError, CommandError, MotorError
-from autcar.session import read_session
+from autcar.recording.session import read_session
 from autcar.simulator.wires import Wires
 from tests.conftest import REPOSITORY
 

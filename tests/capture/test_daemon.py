@@ -14,9 +14,9 @@ from autcar.cli import main, parse
 from autcar.commands import STOP, Command
 from autcar.config import CameraSection, Config, RecordSection
 from autcar.errors import CameraError, CameraTimeoutError
+from autcar.recording.session import SessionWriter, read_session
 from autcar.rig import Rig
 from autcar.safety import Reason
-from autcar.session import SessionWriter, read_session
 from autcar.wheels import DirectWheels
 from capture.daemon import Daemon
 from capture.drive import _summarise, configured

@@ -10,7 +10,7 @@ from autcar.cockpit.feed import Feed, Shot
 from autcar.commands import CLASSES, STOP, Command
 from autcar.config import RecordSection
 from autcar.errors import DataError
-from autcar.session import SessionWriter, read_session
+from autcar.recording.session import SessionWriter, read_session
 from capture.recorder import SLOW_CARD, Recorder
 
 FORWARD = Command("move", "medium", "forward")

@@ -14,9 +14,9 @@ from autcar.cameras.base import Camera, Frame
 from autcar.commands import LABELS, Command
 from autcar.config import CockpitSection, Config
 from autcar.images import decode_image
+from autcar.recording.session import read_session
 from autcar.rig import Rig
 from autcar.safety import Gate, Limits, Reason
-from autcar.session import read_session
 from edge.cockpit import PilotCockpit
 from edge.drive import drive_rig
 from edge.drive_log import DriveLog, read_drive

@@ -10,8 +10,8 @@ from autcar.cli import main
 from autcar.commands import STOP, Command
 from autcar.errors import CameraTimeoutError, DataError, DataNotFoundError
 from autcar.images import read_image
+from autcar.recording.session import read_session
 from autcar.safety import Reason
-from autcar.session import read_session
 from edge import drive_log
 from edge.drive import drive_rig
 from edge.drive_log import DECISION, DECISIONS, INFO, OLD_DECISIONS, DriveLog, read_drive

@@ -398,7 +398,7 @@ def _person_drives() -> tuple[int, Wires, Person]:
 
 def capture_kill() -> dict:
     """The cockpit's service dies while a person drives and records; and with it the guardian."""
-    from autcar.session import read_session
+    from autcar.recording.session import read_session
 
     rests, backs, drivers = [], [], []
     for both in (False, True):

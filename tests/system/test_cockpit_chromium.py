@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from autcar.session import read_session
+from autcar.recording.session import read_session
 from autcar.simulator.track import Track
 from tests.system.cockpit_car import CarProcess, browser, key, tap, wait_for
 

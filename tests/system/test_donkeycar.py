@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from autcar.commands import CLASSES
-from autcar.recordings import export_recordings, read_recording
-from autcar.session import delete_rows
-from autcar.tub import read_tub
+from autcar.recording.conversion import export_recordings
+from autcar.recording.deletion import delete_rows
+from autcar.recording.reading import read_recording
+from autcar.recording.tub import read_tub
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "autcar"
 

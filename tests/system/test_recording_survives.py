@@ -21,7 +21,7 @@ from autcar.cockpit.feed import Shot
 from autcar.commands import CLASSES
 from autcar.config import RecordSection
 from autcar.images import decode_image, encode_jpeg
-from autcar.session import read_session
+from autcar.recording.session import read_session
 from capture.recorder import Recorder
 from tests.cockpit_page import Page
 from tests.system.cockpit_car import CarProcess, wait_for

@@ -18,7 +18,7 @@ import pytest
 
 from autcar.cameras.base import Frame
 from autcar.commands import CLASSES
-from autcar.session import SessionWriter
+from autcar.recording.session import SessionWriter
 from tests.conftest import REPOSITORY, picture
 
 pytest.importorskip("tensorflow")

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from autcar.errors import DataError, DataNotFoundError
-from autcar.tub import TubMapping
+from autcar.recording.tub import TubMapping
 from trainer.data.balance import balance_indices, describe_balance
 from trainer.data.dataset import Dataset, dataset_of, load_dataset
 from trainer.data.sources.maps import FRAMES, TEST_MAP, TRAIN_MAP, read_map

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from autcar.commands import LABELS
 from autcar.errors import AutcarError, DataError
-from autcar.tub import TubMapping
+from autcar.recording.tub import TubMapping
 from trainer.data.heads import Heads, sort_names
 from trainer.data.sources import find_sources, read_source
 from trainer.data.sources.columns import Columns
@@ -34,7 +34,7 @@ class Dataset:
     within a group only. ``groups`` (``int32``) indexes ``group_names`` and
     ``group_roots``, the folders that paths are relative to in :meth:`digest`.
     ``sources`` (``uint8``) says who drove, by index into
-    :data:`autcar.session.SOURCES`. ``problems`` names what could not be read,
+    :data:`autcar.recording.session.SOURCES`. ``problems`` names what could not be read,
     ``notes`` what was mapped or left out on purpose.
     """
 

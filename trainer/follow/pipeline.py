@@ -20,9 +20,9 @@ import numpy as np
 
 from autcar.bundle import Bundle, keep_earlier, write_bundle
 from autcar.errors import DataError
+from autcar.files import new_folder
 from autcar.images import read_image, write_png
 from autcar.progress import LogProgress, Progress
-from autcar.session import new_folder
 from trainer import networks
 from trainer.data.dataset import Dataset
 from trainer.data.split import Split, make_split

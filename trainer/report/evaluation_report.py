@@ -14,9 +14,9 @@ import numpy as np
 
 from autcar.cameras.base import Image
 from autcar.errors import DataError
+from autcar.files import write_atomic
 from autcar.images import write_png
 from autcar.progress import Progress
-from autcar.session import write_atomic
 from autcar.simulator.draw import track_map
 from autcar.simulator.unseen import Measure, UnseenDrive
 from trainer.proof.comparison import Comparison

@@ -5,7 +5,7 @@ import pytest
 from autcar.cockpit.health import health
 from autcar.cockpit.library import Library
 from autcar.errors import DataNotFoundError
-from autcar.session import delete_rows
+from autcar.recording.deletion import delete_rows
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autcar.errors import DataNotFoundError
-from autcar.session import is_session
-from autcar.tub import TubMapping, is_tub
+from autcar.recording.session import is_session
+from autcar.recording.tub import TubMapping, is_tub
 from trainer.data.sources.columns import Columns
 from trainer.data.sources.maps import TRAIN_MAP, read_map
 from trainer.data.sources.masks import is_masked, read_masked

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from autcar.commands import Command
 from autcar.errors import CommandError, DataError, DataNotFoundError
-from autcar.session import SOURCES
+from autcar.recording.session import SOURCES
 from trainer.data.sources.columns import NOMINAL_INTERVAL_S, Columns, nominal_times_ns
 
 TRAIN_MAP = "train_map.txt"

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from autcar.errors import DataError
 from autcar.images import read_image
-from autcar.session import SOURCES
+from autcar.recording.session import SOURCES
 from trainer.data.sources.columns import Columns, nominal_times_ns
 from trainer.data.sources.pictures import INTERVAL_S, SUFFIXES
 

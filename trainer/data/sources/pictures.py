@@ -10,7 +10,7 @@ import numpy as np
 
 from autcar.commands import LABELS, Command
 from autcar.errors import CommandError, DataError
-from autcar.session import SOURCES
+from autcar.recording.session import SOURCES
 from trainer.data.heads import sort_names
 from trainer.data.sources.columns import Columns, nominal_times_ns
 

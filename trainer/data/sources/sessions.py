@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from autcar.commands import Command
-from autcar.session import SOURCES, read_rows
+from autcar.recording.session import SOURCES, read_rows
 from trainer.data.sources.columns import NOMINAL_INTERVAL_S, Columns, nominal_times_ns
 
 
 def read_session_columns(folder: Path) -> Columns:
-    """Read a session. Raises as :func:`~autcar.session.read_rows` does."""
+    """Read a session. Raises as :func:`~autcar.recording.session.read_rows` does."""
     session = read_rows(folder)
     day = session.info.get("started")
     columns = Columns(

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from autcar.session import SOURCES
-from autcar.tub import TubMapping, read_tub
+from autcar.recording.session import SOURCES
+from autcar.recording.tub import TubMapping, read_tub
 from trainer.data.sources.columns import Columns
 
 
 def read_tub_columns(folder: Path, *, include_deleted: bool, mapping: TubMapping) -> Columns:
-    """Read a tub. Raises as :func:`~autcar.tub.read_tub` does."""
+    """Read a tub. Raises as :func:`~autcar.recording.tub.read_tub` does."""
     tub = read_tub(folder, include_deleted=include_deleted)
     fitted = mapping.fitted(tub.angles, tub.throttles)
     codes = np.where(tub.by_human, SOURCES.index("human"), SOURCES.index("pilot"))

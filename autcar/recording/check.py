@@ -18,8 +18,8 @@ from autcar.commands import CLASSES, LABELS
 from autcar.errors import DataError
 from autcar.frame_statistics import look
 from autcar.images import decode_image
+from autcar.recording.session import Record, Session
 from autcar.safety import Limits
-from autcar.session import Record, Session
 
 GOOD, NOTE, BAD = "good", "note", "bad"
 

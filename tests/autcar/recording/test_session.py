@@ -16,13 +16,8 @@ from autcar.cameras.base import Frame
 from autcar.commands import CLASSES, STOP, Command
 from autcar.errors import DataError, DataNotFoundError
 from autcar.images import read_image
-from autcar.session import (
-    SessionWriter,
-    delete_rows,
-    deletions,
-    read_session,
-    undo_delete,
-)
+from autcar.recording.deletion import delete_rows, deletions, undo_delete
+from autcar.recording.session import SessionWriter, read_session
 from tests.conftest import picture
 
 
@@ -177,7 +172,7 @@ KILLED = """
 import sys
 from autcar.cameras.base import Frame
 from autcar.commands import Command
-from autcar.session import SessionWriter
+from autcar.recording.session import SessionWriter
 from tests.conftest import picture
 writer = SessionWriter(sys.argv[1], width=64, height=48, fps=20)
 command = Command("left", "light", "forward")

@@ -5,9 +5,7 @@ folder, command as JSON (AutCar's own reader takes these two), then capture time
 in ns, sequence number and source. A row is appended only after its image is
 whole. What a power cut can leave behind — a torn last row, a row whose image
 never reached the card — the reader skips and reports.
-
-Deleting is soft: ``deleted.json`` lists ranges of rows, in the order they were
-deleted, so the last can be taken back. Rows count from 0, one a line.
+Rows count from 0, one a line; those that are softly deleted are left out.
 """
 
 from __future__ import annotations
@@ -28,31 +26,19 @@ from typing import Any, NamedTuple, Self
 from autcar.cameras.base import Frame
 from autcar.commands import LABELS, Command
 from autcar.errors import CommandError, DataError, DataNotFoundError
+from autcar.files import new_folder, write_atomic, write_new
 from autcar.images import encode_jpeg
+from autcar.recording.deletion import deleted_rows
 
 SCHEMA = 1
 CSV = "training.csv"
 INFO = "session.json"
-DELETED = "deleted.json"
 SOURCES = ("human", "pilot", "takeover", "expert", "unknown")
 
 _PNG_START = b"\x89PNG"
 
 SYNC_INTERVAL_S = 0.5
 """How often images and rows are forced to the card: a power cut loses at most that."""
-
-
-def write_atomic(path: Path, text: str) -> None:
-    """Replace ``path`` by ``text`` so that a crash leaves the old file or the new one, whole."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 class SessionWriter:
@@ -129,7 +115,7 @@ class SessionWriter:
         if source not in SOURCES:
             raise DataError(f"source {source!r} is not one of {', '.join(SOURCES)}")
         name = f"images/{self._frames:08d}{'.png' if image.startswith(_PNG_START) else '.jpg'}"
-        _write_whole(self.folder / name, image)
+        write_new(self.folder / name, image)
         time_text = "" if time_ns is None else str(time_ns)
         self._append(f"{name};{command.to_json()};{time_text};{sequence};{source}\n".encode())
         self._frames += 1
@@ -168,33 +154,6 @@ class SessionWriter:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    try:
-        with open(path, "xb") as file:
-            file.write(data)
-    except FileExistsError:
-        raise
-    except OSError:
-        path.unlink(missing_ok=True)
-        raise
-
-
-def new_folder(parent: Path, name: str) -> Path:
-    """Make ``parent/name``, or ``name_2`` and so on where that is there: never an old one.
-
-    Raises :class:`DataError` when 9,999 of the name are there.
-    """
-    parent.mkdir(parents=True, exist_ok=True)
-    for number in range(1, 10_000):
-        folder = parent / (name if number == 1 else f"{name}_{number}")
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            continue
-        return folder
-    raise DataError(f"{parent} already holds 9,999 folders named {name}; choose another folder")
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,49 +276,6 @@ def read_rows(folder: str | Path, *, include_deleted: bool = False) -> Rows:
         detail = f"; first problem: {problems[0]}" if problems else ""
         raise DataError(f"{folder} has no usable frame{detail}; record again with `autcar record`")
     return Rows(folder, info, rows, problems, deleted)
-
-
-def deletions(folder: Path) -> list[tuple[int, int]]:
-    """The ranges of rows (first, last) that were softly deleted, oldest deletion first."""
-    try:
-        ranges = json.loads((folder / DELETED).read_text(encoding="utf-8"))["deleted"]
-        return [(int(first), int(last)) for first, last in ranges]
-    except FileNotFoundError:
-        return []
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{folder / DELETED} is not a list of row ranges ({error!r}); delete it, and all "
-            f"frames are there again"
-        ) from error
-
-
-def deleted_rows(folder: Path, rows: int) -> set[int]:
-    """Which of the first ``rows`` rows are softly deleted."""
-    return {row for first, last in deletions(folder) for row in range(first, min(last + 1, rows))}
-
-
-def delete_rows(folder: Path, first: int, last: int) -> None:
-    """Softly delete the rows ``first`` to ``last``, both included."""
-    if not 0 <= first <= last:
-        raise DataError(f"rows {first} to {last} are no range; give the first one first")
-    _write_deletions(folder, [*deletions(folder), (first, last)])
-
-
-def undo_delete(folder: Path) -> tuple[int, int] | None:
-    """Take back the last deletion; returns its range, or None when there is none."""
-    ranges = deletions(folder)
-    if not ranges:
-        return None
-    last = ranges.pop()
-    _write_deletions(folder, ranges)
-    return last
-
-
-def _write_deletions(folder: Path, ranges: list[tuple[int, int]]) -> None:
-    if ranges:
-        write_atomic(folder / DELETED, json.dumps({"deleted": ranges}) + "\n")
-    else:
-        (folder / DELETED).unlink(missing_ok=True)
 
 
 def _read_info(folder: Path) -> dict[str, Any]:

@@ -20,8 +20,8 @@ import numpy.typing as npt
 
 from autcar.commands import LABELS, Command
 from autcar.errors import DataError, DataNotFoundError
+from autcar.files import write_atomic
 from autcar.images import decode_image, encode_jpeg
-from autcar.session import write_atomic
 
 MANIFEST = "manifest.json"
 RUN_GAP_S = 2.0

@@ -11,7 +11,7 @@ import numpy as np
 from autcar.cameras.base import Image
 from autcar.commands import LABELS
 from autcar.images import read_image
-from autcar.session import Record
+from autcar.recording.session import Record
 
 WIDTH = 1200
 _GROUND, _TEXT, _SOFT, _LINE = (13, 17, 23), (233, 238, 244), (147, 161, 177), (44, 55, 68)

@@ -6,7 +6,7 @@ import pytest
 
 from autcar.commands import LABELS
 from autcar.errors import DataError, DataNotFoundError
-from autcar.tub import TubMapping, is_tub, read_tub
+from autcar.recording.tub import TubMapping, is_tub, read_tub
 from tests.conftest import SHARED_DATA
 
 REAL_TUB = SHARED_DATA / "tub_formula_usi"

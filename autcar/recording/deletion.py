@@ -1,0 +1,58 @@
+"""Soft deletion: ``deleted.json`` lists ranges of rows, and the last can be taken back.
+
+They stand in the order in which they were deleted. Rows count from 0, one a line of
+``training.csv``.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from autcar.errors import DataError
+from autcar.files import write_atomic
+
+DELETED = "deleted.json"
+
+
+def deletions(folder: Path) -> list[tuple[int, int]]:
+    """The ranges of rows (first, last) that were softly deleted, oldest deletion first."""
+    try:
+        ranges = json.loads((folder / DELETED).read_text(encoding="utf-8"))["deleted"]
+        return [(int(first), int(last)) for first, last in ranges]
+    except FileNotFoundError:
+        return []
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{folder / DELETED} is not a list of row ranges ({error!r}); delete it, and all "
+            f"frames are there again"
+        ) from error
+
+
+def deleted_rows(folder: Path, rows: int) -> set[int]:
+    """Which of the first ``rows`` rows are softly deleted."""
+    return {row for first, last in deletions(folder) for row in range(first, min(last + 1, rows))}
+
+
+def delete_rows(folder: Path, first: int, last: int) -> None:
+    """Softly delete the rows ``first`` to ``last``, both included."""
+    if not 0 <= first <= last:
+        raise DataError(f"rows {first} to {last} are no range; give the first one first")
+    _write_deletions(folder, [*deletions(folder), (first, last)])
+
+
+def undo_delete(folder: Path) -> tuple[int, int] | None:
+    """Take back the last deletion; returns its range, or None when there is none."""
+    ranges = deletions(folder)
+    if not ranges:
+        return None
+    last = ranges.pop()
+    _write_deletions(folder, ranges)
+    return last
+
+
+def _write_deletions(folder: Path, ranges: list[tuple[int, int]]) -> None:
+    if ranges:
+        write_atomic(folder / DELETED, json.dumps({"deleted": ranges}) + "\n")
+    else:
+        (folder / DELETED).unlink(missing_ok=True)
