@@ -76,14 +76,14 @@ class _Parser(argparse.ArgumentParser):
 
 
 _MODULES = (
-    "autcar.demo",
+    "autcar.verbs.demo",
     "capture.cli",
-    "autcar.data",
+    "autcar.verbs.data",
     "trainer.cli",
     "edge.cli",
-    "autcar.improve",
-    "autcar.calibrate",
-    "autcar.doctor",
+    "autcar.verbs.improve",
+    "autcar.verbs.calibrate",
+    "autcar.verbs.doctor",
     "autcar.appliance.deploy",
     "autcar.classroom.cli",
     "autcar.appliance.models",
@@ -91,7 +91,8 @@ _MODULES = (
     "autcar.appliance.service",
     "autcar.appliance.car_side",
     "edge.bench",
-    "autcar.tools",
+    "autcar.verbs.config",
+    "autcar.verbs.sim",
 )
 """Where verbs are declared, in the order of ``autcar --help``."""
 

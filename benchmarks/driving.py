@@ -172,7 +172,7 @@ def _promises(facts: dict[str, dict[str, float]]) -> list[tuple[str, bool]]:
 
 
 def _machine() -> str:
-    from autcar.tools import machine
+    from autcar.machine import describe_machine
 
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
@@ -180,7 +180,7 @@ def _machine() -> str:
         names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
         model = names[0].partition(":")[2].strip() if names else model
     busy = os.getloadavg()[0]
-    return f"{machine()}, {os.cpu_count()} × {model}, load {busy:.1f}"
+    return f"{describe_machine()}, {os.cpu_count()} × {model}, load {busy:.1f}"
 
 
 def _render(path: Path, width: int, height: int) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from autcar.tools import machine
+from autcar.machine import describe_machine
 
 WARM_UP = 0.25
 """The share of the run that caches and pools may take to fill."""
@@ -82,7 +82,7 @@ def main() -> int:
     settled = samples[int(WARM_UP * len(samples)) :]
     growth = {name: grown(settled, name) for name in settled[0]}
     facts = {
-        "machine": machine(),
+        "machine": describe_machine(),
         "minutes": arguments.minutes,
         "frames": frames,
         "unused": last - first + 1 - frames,
@@ -93,7 +93,8 @@ def main() -> int:
         "last": samples[-1],
         "growth": growth,
     }
-    print(f"{machine()}; {arguments.minutes:g} minutes at {arguments.fps:g} frames/s, log on")
+    about = f"{arguments.minutes:g} minutes at {arguments.fps:g} frames/s, log on"
+    print(f"{describe_machine()}; {about}")
     print(f"{frames:,} frames, {facts['unused']} unused, log lost {log.lost}, stops {dict(stops)}")
     found = age_ms.facts()
     print(

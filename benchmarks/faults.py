@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from autcar.tools import machine
+from autcar.machine import describe_machine
 from tests.faults.scenarios import SCENARIOS, run
 
 
@@ -25,7 +25,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=20, help="times SIGKILL of the pilot (20)")
     parser.add_argument("--busy", type=int, default=0, help="busy processes beside the car (0)")
     arguments = parser.parse_args()
-    print(f"{machine()}; ms from the fault until both wheels were told to rest")
+    print(f"{describe_machine()}; ms from the fault until both wheels were told to rest")
     print(f"{'fault':<28}{'times':>6}{'median':>9}{'worst':>9}{'promise':>9}")
     rows = []
     for scenario in SCENARIOS:
@@ -46,7 +46,7 @@ def main() -> int:
             f"{scenario.promise_ms:>9}{kept}",
             flush=True,
         )
-    print(json.dumps({"machine": machine(), "busy": arguments.busy, "faults": rows}))
+    print(json.dumps({"machine": describe_machine(), "busy": arguments.busy, "faults": rows}))
     return 0 if all(row["worst_ms"] <= row["promise_ms"] for row in rows) else 1
 
 

@@ -85,14 +85,14 @@ def bench(arguments: argparse.Namespace) -> int:
     from autcar.appliance.shelf import Shelf
     from autcar.bundle import load_bundle
     from autcar.config import load_config
-    from autcar.tools import machine
+    from autcar.machine import Machine, describe_machine
 
     wanted = _parts(arguments)
     config = load_config(arguments.config)
     bundle = load_bundle(arguments.bundle or Shelf().active())
-    facts: dict[str, Any] = {"machine": machine(), "bundle": str(bundle.folder)}
+    facts: dict[str, Any] = {"machine": describe_machine(), "bundle": str(bundle.folder)}
     print(f"{bundle.folder} on {facts['machine']}")
-    before = temperature()
+    before = Machine().temperature_c
     if arguments.choose:
         facts |= _choose(bundle, arguments.runs)
     elif "inference" in wanted:
@@ -106,7 +106,7 @@ def bench(arguments: argparse.Namespace) -> int:
     if "disk" in wanted:
         facts["disk"] = time_disk(Path(config.record.folder))
         print(_DISK.format(**facts["disk"]))
-    facts["temperature_c"] = [before, temperature()]
+    facts["temperature_c"] = [before, Machine().temperature_c]
     print(f"temperature  {_degrees(before)} → {_degrees(facts['temperature_c'][1])}")
     if arguments.json:
         print(json.dumps(facts))
@@ -350,16 +350,6 @@ def time_disk(folder: Path) -> dict[str, float]:
         "sync_median_ms": round(statistics.median(waits), 2),
         "sync_worst_ms": round(max(waits), 2),
     }
-
-
-def temperature() -> float | None:
-    """Of the processor in °C, None where the system does not say."""
-    from autcar.doctor import Machine
-
-    try:
-        return int(Machine().text("sys/class/thermal/thermal_zone0/temp")) / 1000
-    except ValueError:
-        return None
 
 
 def _degrees(value: float | None) -> str:

@@ -49,7 +49,7 @@ def _facts(_arguments: argparse.Namespace) -> int:
     from autcar.appliance.shelf import Shelf
     from autcar.commands import LABELS
     from autcar.interpreter import find_runtime
-    from autcar.tools import machine
+    from autcar.machine import describe_machine
 
     config = _config()
     try:
@@ -62,7 +62,7 @@ def _facts(_arguments: argparse.Namespace) -> int:
         "protocol": PROTOCOL,
         "autcar": __version__,
         "car": config.car.name,
-        "machine": machine(),
+        "machine": describe_machine(),
         "runtime": find_runtime()[0],
         "camera": [config.camera.width, config.camera.height, config.camera.fps],
         "labels": LABELS,

@@ -38,7 +38,7 @@ import aiohttp, cv2, gpiozero, simplejpeg
 from importlib.metadata import version
 from autcar.bundle import load_bundle, shipped_bundle
 from autcar.interpreter import Interpreter
-import autcar.cameras.opencv, autcar.calibrate, autcar.guardian, autcar.motors.servo
+import autcar.cameras.opencv, autcar.verbs.calibrate, autcar.guardian, autcar.motors.servo
 import autcar.motors.stepper, capture.daemon, edge.loop
 frames = np.load("/frames.npy")
 bundle = load_bundle(shipped_bundle())

@@ -37,7 +37,7 @@ def test_the_demo_ends_with_a_page_of_pictures(tmp_path, capsys):
 
 
 def test_only_a_demos_own_folder_is_replaced(tmp_path):
-    from autcar.demo import _fresh_folder
+    from autcar.verbs.demo import _fresh_folder
 
     first = _fresh_folder(tmp_path / "demo")
     (first / "old.png").touch()

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from autcar.cli import main
-from autcar.improve import table
+from autcar.verbs.improve import table
 
 
 def run(folder, rounds, *options):

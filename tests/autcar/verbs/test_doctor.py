@@ -2,14 +2,14 @@
 
 import importlib.util
 import json
-import subprocess
 from types import SimpleNamespace
 
 import pytest
 
-from autcar import cli, doctor
-from autcar.doctor import Machine, examine
+from autcar import cli
 from autcar.errors import RuntimeMissingError
+from autcar.machine import Machine
+from autcar.verbs.doctor import examine
 
 CAMERAS = """Available cameras
 -----------------
@@ -120,7 +120,7 @@ SHOW = "systemctl show autcar-edge --property=LoadState,ActiveState,NRestarts"
 )  # fmt: skip
 def test_what_is_wrong_is_said_with_the_fix(pi, monkeypatch, change, what, state, found, fix):
     change(pi)
-    monkeypatch.setattr("autcar.doctor._runtime", lambda: ())
+    monkeypatch.setattr("autcar.verbs.doctor._runtime", lambda: ())
     finding = pi.examine()[what]
     assert finding.state == state
     assert found in finding.found
@@ -138,7 +138,7 @@ def test_who_holds_the_camera(pi):
 
 
 def test_pins_of_another_group(pi, monkeypatch):
-    monkeypatch.setattr("autcar.doctor.os.access", lambda *_: False)
+    monkeypatch.setattr("autcar.verbs.doctor.os.access", lambda *_: False)
     assert "usermod -aG gpio" in pi.examine()["pins"].fix
 
 
@@ -154,26 +154,6 @@ def test_the_verb_in_words_and_in_json(capsys):
     assert cli.main(["doctor", "--json"]) == code
     rows = json.loads(capsys.readouterr().out)
     assert all(set(row) == {"state", "what", "found", "fix"} for row in rows)
-
-
-def test_programs_that_are_missing_or_hang_say_nothing(monkeypatch):
-    assert doctor._run("echo", "hello") == "hello"
-    assert doctor._run("no-such-program") == ""
-
-    def hang(*_, **__):
-        raise subprocess.TimeoutExpired("slow", 10)
-
-    monkeypatch.setattr(subprocess, "run", hang)
-    assert doctor._run("slow") == ""
-
-
-def test_the_groups_are_those_of_this_process(monkeypatch):
-    import grp
-    import os
-
-    mine = grp.getgrgid(os.getegid()).gr_name
-    monkeypatch.setattr(os, "getgroups", lambda: [987_654])  # a number without a name
-    assert doctor._group_names() == {mine}
 
 
 def test_what_cannot_run_a_model_is_said(pi, monkeypatch):
@@ -195,7 +175,7 @@ def test_a_shipped_bundle_that_is_damaged_is_said(pi, monkeypatch, tmp_path):
 
 
 def test_a_config_that_cannot_be_used_is_said(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("autcar.doctor._runtime", lambda: ())
+    monkeypatch.setattr("autcar.verbs.doctor._runtime", lambda: ())
     (tmp_path / "car.toml").write_text("[camera]\nwidht = 3\n")
     assert cli.main(["doctor", "--config", str(tmp_path / "car.toml"), "--json"]) == 1
     rows = {row["what"]: row for row in json.loads(capsys.readouterr().out)}
@@ -206,7 +186,7 @@ def test_a_config_that_cannot_be_used_is_said(tmp_path, capsys, monkeypatch):
 def test_a_32_bit_machine_and_a_full_card_are_warned_of(pi, monkeypatch):
     monkeypatch.setattr("sys.maxsize", 2**31 - 1)
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=600_000_000))
-    monkeypatch.setattr("autcar.doctor._runtime", lambda: ())
+    monkeypatch.setattr("autcar.verbs.doctor._runtime", lambda: ())
     findings = pi.examine()
     assert "32-bit" in findings["Python"].found
     assert findings["disk"].found.startswith("600 MB free in")
@@ -216,7 +196,7 @@ def test_a_32_bit_machine_and_a_full_card_are_warned_of(pi, monkeypatch):
 def test_a_thermometer_that_is_missing_is_unknown_and_a_setting_may_wait_for_a_restart(
     pi, monkeypatch
 ):
-    monkeypatch.setattr("autcar.doctor._runtime", lambda: ())
+    monkeypatch.setattr("autcar.verbs.doctor._runtime", lambda: ())
     (pi.root / "sys/class/thermal/thermal_zone0/temp").unlink()
     pi.write("sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs", "Y")
     pi.write("boot/firmware/config.txt", "dtparam=audio=on\n dtparam=strict_gpiod\n")
@@ -226,7 +206,7 @@ def test_a_thermometer_that_is_missing_is_unknown_and_a_setting_may_wait_for_a_r
 
 
 def test_packages_of_apt_want_an_environment_that_sees_them(pi, monkeypatch):
-    monkeypatch.setattr("autcar.doctor._runtime", lambda: ())
+    monkeypatch.setattr("autcar.verbs.doctor._runtime", lambda: ())
     real = importlib.util.find_spec
     monkeypatch.setattr(
         "importlib.util.find_spec", lambda name: None if name == "gpiozero" else real(name)

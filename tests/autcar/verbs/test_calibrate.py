@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autcar import calibrate, cli
-from autcar.calibrate import Calibration, LeftError
+from autcar import cli
 from autcar.config import Config, MotorsSection, load_config, template
 from autcar.motors.bridge import BridgeSettings
 from autcar.motors.servo import ServoSettings
 from autcar.motors.shape import Shape
+from autcar.verbs import calibrate
+from autcar.verbs.calibrate import Calibration, LeftError
 from tests.hardware.wired_pins import wired_pins
 
 

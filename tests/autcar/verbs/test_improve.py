@@ -5,15 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from autcar import improve
 from autcar.cli import main
 from autcar.commands import STOP, Command
 from autcar.config import Config
 from autcar.errors import DataError
-from autcar.improve import gather_corrections
 from autcar.recording.session import read_session
 from autcar.simulator import unseen
 from autcar.simulator.expert import Expert
+from autcar.verbs import improve
+from autcar.verbs.improve import gather_corrections
 from edge.pilots import ConstantDecider, DecidingPilot
 
 CONFIG = replace(

@@ -12,10 +12,12 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from autcar.machine import Machine
 
 OK, WARNING, FAILURE = "OK", "warning", "failure"
 
@@ -30,55 +32,6 @@ class Finding:
     what: str
     found: str
     fix: str = ""
-
-
-def _run(*command: str) -> str:
-    """What a program prints, or "" where there is none or it fails or hangs."""
-    import subprocess
-
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip()
-
-
-def _group_names() -> set[str]:
-    if not hasattr(os, "getgroups"):
-        return set()  # Windows
-    import grp
-
-    names = set()
-    for number in {*os.getgroups(), os.getegid()}:
-        try:
-            names.add(grp.getgrgid(number).gr_name)
-        except KeyError:
-            continue
-    return names
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What the checks look at; a test gives another one."""
-
-    root: Path = Path("/")
-    run: Callable[..., str] = _run
-    groups: Callable[[], set[str]] = _group_names
-    superuser: bool = field(default_factory=lambda: hasattr(os, "geteuid") and os.geteuid() == 0)
-    now: Callable[[], float] = time.time
-
-    def text(self, path: str) -> str:
-        """A small file of the system, "" where it is missing or not ours to read."""
-        try:
-            return (self.root / path).read_text("utf-8", "replace").strip("\0\n ")
-        except OSError:
-            return ""
-
-    @property
-    def model(self) -> str:
-        """The Raspberry Pi's model, "" on any other machine."""
-        model = self.text("proc/device-tree/model")
-        return model if "Raspberry Pi" in model else ""
 
 
 def add_verbs(verbs: Any) -> None:
@@ -396,9 +349,8 @@ def _power(machine: Machine) -> Finding:
 
 
 def _heat(machine: Machine) -> Finding:
-    try:
-        degrees = int(machine.text("sys/class/thermal/thermal_zone0/temp")) / 1000
-    except ValueError:
+    degrees = machine.temperature_c
+    if degrees is None:
         return Finding(WARNING, "temperature", "unknown")
     if degrees > 75:
         return Finding(WARNING, "temperature", f"{degrees:.0f} °C", "give it a heat sink or a fan")
