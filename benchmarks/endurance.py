@@ -39,8 +39,8 @@ def main() -> int:
 
     from autcar.bundle import load_bundle, shipped_bundle
     from autcar.config import Config
-    from autcar.rig import open_rig
     from autcar.safety import Gate, Reason
+    from autcar.vehicle import open_vehicle
     from edge.drive_log import DriveLog
     from edge.histogram import Histogram
     from edge.loop import Loop
@@ -50,12 +50,12 @@ def main() -> int:
     config = replace(config, camera=replace(config.camera, fps=arguments.fps))
     age_ms, stops, frames, first, last = Histogram(), Counter[str](), 0, -1, -1
     samples: list[dict[str, float]] = []
-    with tempfile.TemporaryDirectory() as folder, open_rig(config) as rig:
-        assert rig.world is not None
+    with tempfile.TemporaryDirectory() as folder, open_vehicle(config) as vehicle:
+        assert vehicle.world is not None
         pilot = BundlePilot(load_bundle(arguments.bundle or shipped_bundle()))
-        guardian: int = rig.wheels.pid  # type: ignore[attr-defined]
-        loop = Loop(rig.camera, pilot, rig.wheels, Gate(config.safety), rig.clock)
-        log = DriveLog(folder, {}, camera=rig.camera, largest_mb=1.0)
+        guardian: int = vehicle.wheels.pid  # type: ignore[attr-defined]
+        loop = Loop(vehicle.camera, pilot, vehicle.wheels, Gate(config.safety), vehicle.clock)
+        log = DriveLog(folder, {}, camera=vehicle.camera, largest_mb=1.0)
         loop.arm()
         began = sampled = time.monotonic()
         ticks = loop.ticks()
@@ -78,7 +78,7 @@ def main() -> int:
                 break
         ticks.close()
         log.close()
-        off = rig.world.off_track
+        off = vehicle.world.off_track
     settled = samples[int(WARM_UP * len(samples)) :]
     growth = {name: grown(settled, name) for name in settled[0]}
     facts = {

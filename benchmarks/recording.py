@@ -76,10 +76,10 @@ def main() -> int:
 def make_frames(count: int = 200) -> np.ndarray:
     """Frames of the simulated car in lock-step, ``uint8`` count×168×224×3 RGB."""
     from autcar.config import Config
-    from autcar.rig import open_rig
+    from autcar.vehicle import open_vehicle
 
-    with open_rig(Config(), realtime=False) as rig:
-        return np.stack([rig.camera.read().image for _ in range(count)])
+    with open_vehicle(Config(), realtime=False) as vehicle:
+        return np.stack([vehicle.camera.read().image for _ in range(count)])
 
 
 def record(frames: np.ndarray, folder: Path, count: int) -> dict[str, Any]:

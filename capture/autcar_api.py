@@ -26,8 +26,8 @@ from autcar.config import Config, RecordSection, load_config
 from autcar.errors import CameraTimeoutError, CommandError, MotorError
 from autcar.helm import Helm
 from autcar.images import encode_jpeg
-from autcar.rig import Rig, open_rig
 from autcar.safety import Reason
+from autcar.vehicle import Vehicle, open_vehicle
 from autcar.wheels import Wheels
 from capture.recorder import Recorder
 from capture.remote import Framing
@@ -37,28 +37,28 @@ _REMOTE_SILENCE_S = 0.5
 
 
 class _Shared:
-    """The one rig of this process, for the cars and cameras that look at it."""
+    """The one vehicle of this process, for the cars and cameras that look at it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._rig: Rig | None = None
+        self._vehicle: Vehicle | None = None
         self._users = 0
 
-    def open(self, config: Config) -> Rig:
-        """The rig; opened for its first user."""
+    def open(self, config: Config) -> Vehicle:
+        """The vehicle; opened for its first user."""
         with self._lock:
-            if self._rig is None:
-                self._rig = open_rig(config)
+            if self._vehicle is None:
+                self._vehicle = open_vehicle(config)
             self._users += 1
-            return self._rig
+            return self._vehicle
 
     def close(self) -> None:
-        """One user less; the last one closes the rig."""
+        """One user less; the last one closes the vehicle."""
         with self._lock:
             self._users -= 1
-            if self._users == 0 and self._rig is not None:
-                self._rig.close()
-                self._rig = None
+            if self._users == 0 and self._vehicle is not None:
+                self._vehicle.close()
+                self._vehicle = None
 
 
 _shared = _Shared()
@@ -78,13 +78,13 @@ class Car:
 
     def __init__(self, model: int = 1) -> None:
         config = _config()
-        self._rig = _shared.open(config)
+        self._vehicle = _shared.open(config)
         self._helm = Helm(
-            self._rig.wheels,
+            self._vehicle.wheels,
             link_ms=config.cockpit.link_ms,
             limits=config.safety,
             blind=True,
-            clock=self._rig.clock,
+            clock=self._vehicle.clock,
         )
         self._lock = threading.Lock()
         self._command = STOP
@@ -117,7 +117,7 @@ class Car:
     @property
     def wheels(self) -> Wheels:
         """Where commands go, for a ``Driver`` that drives in the script's stead."""
-        return self._rig.wheels
+        return self._vehicle.wheels
 
     @property
     def current_command(self) -> dict[str, Any]:
@@ -181,7 +181,7 @@ class Camera:
         self._rotation = rotation
         self._interval_s = capture_interval
         config = _config()
-        self._rig = _shared.open(config)
+        self._vehicle = _shared.open(config)
         self.width, self.height = config.camera.width, config.camera.height
         self.fps = config.camera.fps
         self._lock = threading.Lock()
@@ -254,7 +254,7 @@ class Camera:
     def _watch(self) -> None:
         while not self._ending.is_set():
             with suppress(CameraTimeoutError):
-                frame = self._rig.camera.read(0.5)
+                frame = self._vehicle.camera.read(0.5)
                 if self._rotation is not None:
                     image = cv2.flip(frame.image, self._rotation).astype("uint8", copy=False)
                     frame = Frame(image, frame.sequence, frame.time_ns)

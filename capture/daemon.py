@@ -18,8 +18,8 @@ from autcar.config import Config
 from autcar.errors import CameraTimeoutError
 from autcar.helm import Helm
 from autcar.images import encode_jpeg
-from autcar.rig import Rig
 from autcar.safety import Reason
+from autcar.vehicle import Vehicle
 from capture.recorder import Recorder
 
 
@@ -27,23 +27,26 @@ class Daemon:
     """A car that a person drives. Close it, or use it as a context manager.
 
     ``folder`` is where sessions are written, ``[record] folder`` unless given. ``turned``
-    is called at each turn of the camera's loop. The rig stays the caller's to close.
+    is called at each turn of the camera's loop. The vehicle stays the caller's to close.
     """
 
     def __init__(
         self,
         config: Config,
-        rig: Rig,
+        vehicle: Vehicle,
         folder: str | Path | None = None,
         turned: Callable[[], None] = lambda: None,
     ) -> None:
-        self._rig = rig
+        self._vehicle = vehicle
         self._turned = turned
         self._timeout_s = config.safety.frame_age_ms / 1000
         self._quality = config.record.quality
         self.feed = Feed()
         self.helm = Helm(
-            rig.wheels, link_ms=config.cockpit.link_ms, limits=config.safety, clock=rig.clock
+            vehicle.wheels,
+            link_ms=config.cockpit.link_ms,
+            limits=config.safety,
+            clock=vehicle.clock,
         )
         self.recorder = Recorder(
             folder or config.record.folder,
@@ -94,7 +97,7 @@ class Daemon:
             while not self._ending.is_set():
                 self._turned()
                 try:
-                    frame = self._rig.camera.read(self._timeout_s)
+                    frame = self._vehicle.camera.read(self._timeout_s)
                 except CameraTimeoutError:
                     self.helm.tick()
                     continue

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from autcar.config import Config, load_config
 from autcar.errors import ConfigError, RuntimeMissingError
-from autcar.rig import open_rig
+from autcar.vehicle import open_vehicle
 from capture.daemon import Daemon
 from capture.recorder import Recorder
 
@@ -22,7 +22,7 @@ def drive_by_hand(arguments: argparse.Namespace) -> int:
         from capture.script import read_script
 
         steps = read_script(arguments.script)
-    with open_rig(config) as rig, Daemon(config, rig, arguments.output) as daemon:
+    with open_vehicle(config) as vehicle, Daemon(config, vehicle, arguments.output) as daemon:
         driven = True
         try:
             with ExitStack() as inputs:

@@ -32,8 +32,8 @@ def serve(arguments: argparse.Namespace) -> int:
     try:
         config = configured(arguments)
         with (
-            open_when_there(config, notifier) as rig,
-            Daemon(config, rig, arguments.output, notifier.alive) as daemon,
+            open_when_there(config, notifier) as vehicle,
+            Daemon(config, vehicle, arguments.output, notifier.alive) as daemon,
             ExitStack() as inputs,
         ):
             notifier.step("waiting for the camera's first frame")

@@ -111,7 +111,7 @@ class Model:
 
 
 class HasWheels(Protocol):
-    """A car that can be driven: AutCar's ``Car``, or a :class:`autcar.rig.Rig`."""
+    """A car that can be driven: AutCar's ``Car``, or a :class:`autcar.vehicle.Vehicle`."""
 
     @property
     def wheels(self) -> Wheels:
@@ -119,7 +119,7 @@ class HasWheels(Protocol):
 
 
 class HasCamera(Protocol):
-    """What holds a camera: a :class:`autcar.rig.Rig`."""
+    """What holds a camera: a :class:`autcar.vehicle.Vehicle`."""
 
     @property
     def camera(self) -> Camera:
@@ -261,7 +261,7 @@ class Driver:
     of your own. A command holds until the next; should the function not return in time,
     the car stops. With ``car`` None nothing is driven: the models only look.
 
-    ``car`` and ``cam`` are AutCar's, or both a :class:`autcar.rig.Rig`. While it drives,
+    ``car`` and ``cam`` are AutCar's, or both a :class:`autcar.vehicle.Vehicle`. While it drives,
     command the car only in the execution function.
     """
 

@@ -234,7 +234,7 @@ def fastest(timings: Sequence[Timing]) -> Timing:
 def _with_camera(config: Config, work: Callable[[Camera], dict[str, float]]) -> dict[str, float]:
     if config.camera.driver == "simulator":
         from autcar.cameras.simulator import SimulatedCamera
-        from autcar.rig import make_world
+        from autcar.vehicle import make_world
 
         with SimulatedCamera(make_world(config), fps=config.camera.fps, realtime=True) as eye:
             return work(eye)

@@ -10,8 +10,8 @@ from autcar.cockpit.server import Cockpit
 from autcar.commands import CLASSES, STOP, Command
 from autcar.config import Config
 from autcar.images import encode_jpeg
-from autcar.rig import Rig
 from autcar.safety import MS
+from autcar.vehicle import Vehicle
 from edge.follow import tinted
 from edge.loop import Loop, Tick
 from edge.takeover import SharedWheels, Takeover
@@ -20,26 +20,26 @@ _RATE_OVER = 20
 
 
 class PilotCockpit:
-    """Serves the page for ``loop``, whose wheels must be ``rig``'s :class:`SharedWheels`.
+    """Serves the page for ``loop``, whose wheels must be ``vehicle``'s :class:`SharedWheels`.
 
     Close it, or use it as a context manager. Pictures are encoded in a thread of their
     own, newest first, so that watching makes no command later.
     """
 
-    def __init__(self, config: Config, rig: Rig, loop: Loop, name: str) -> None:
-        assert isinstance(rig.wheels, SharedWheels)
+    def __init__(self, config: Config, vehicle: Vehicle, loop: Loop, name: str) -> None:
+        assert isinstance(vehicle.wheels, SharedWheels)
         self._name = name
-        self._clock = rig.clock
+        self._clock = vehicle.clock
         self._quality = config.record.quality
         self._tick: Tick | None = None
         self._times_ns: list[int] = []
         self._feed = Feed()
         self.helm = Takeover(
             loop,
-            rig.wheels,
+            vehicle.wheels,
             link_ms=config.cockpit.link_ms,
             limits=config.safety,
-            clock=rig.clock,
+            clock=vehicle.clock,
         )
         self._server = Cockpit(config.car.name, self.helm, self._feed, config.cockpit, pilot=self)
         self.url = self._server.start()

@@ -16,8 +16,8 @@ from autcar.bundle import load_bundle, shipped_bundle
 from autcar.commands import LABELS, Command
 from autcar.config import Config, load_config
 from autcar.errors import ConfigError
-from autcar.rig import Rig, open_rig
 from autcar.safety import Gate, Reason
+from autcar.vehicle import Vehicle, open_vehicle
 from edge.histogram import Histogram
 
 if TYPE_CHECKING:
@@ -45,20 +45,20 @@ def drive(arguments: argparse.Namespace) -> int:
     seconds = arguments.seconds
     if arguments.fast and seconds is None:
         seconds = FAST_SECONDS
-    with open_rig(config, realtime=not arguments.fast) as rig:
-        if arguments.map and rig.world is None:
+    with open_vehicle(config, realtime=not arguments.fast) as vehicle:
+        if arguments.map and vehicle.world is None:
             raise ConfigError("--map draws the simulated car's way; this is a real car")
-        film = _open_film(arguments, rig)
-        pilot, name = _open_pilot(arguments, config, rig)
-        shadow = _open_shadow(arguments, config, rig, name)
-        attend = _cockpit_for(arguments, config, rig, name)
+        film = _open_film(arguments, vehicle)
+        pilot, name = _open_pilot(arguments, config, vehicle)
+        shadow = _open_shadow(arguments, config, vehicle, name)
+        attend = _cockpit_for(arguments, config, vehicle, name)
         print(
-            f"{name} drives {_where(config, rig)}"
+            f"{name} drives {_where(config, vehicle)}"
             + ("" if arguments.fast else "; Ctrl-C stops it")
         )
-        log = _open_log(arguments, config, rig, name)
-        run = drive_rig(
-            rig,
+        log = _open_log(arguments, config, vehicle, name)
+        run = drive_vehicle(
+            vehicle,
             pilot,
             Gate(config.safety),
             seconds,
@@ -68,7 +68,7 @@ def drive(arguments: argparse.Namespace) -> int:
             attend=attend,
         )
         if arguments.map:
-            _draw_map(rig, run, Path(arguments.map))
+            _draw_map(vehicle, run, Path(arguments.map))
         if film:
             print(film.write())
     print(run.summary())
@@ -172,8 +172,8 @@ class StatusLine:
             print()
 
 
-def drive_rig(
-    rig: Rig,
+def drive_vehicle(
+    vehicle: Vehicle,
     pilot: Pilot,
     gate: Gate,
     seconds: float | None,
@@ -183,15 +183,15 @@ def drive_rig(
     shadow: Shadow | None = None,
     attend: Callable[[Loop], PilotCockpit] | None = None,
 ) -> Run:
-    """Arm and drive until ``seconds`` of the rig's clock have passed, a fault, or Ctrl-C.
+    """Arm and drive until ``seconds`` of the vehicle's clock have passed, a fault, or Ctrl-C.
 
     ``log`` is closed at the end, whatever that is. ``attend`` opens a cockpit for the loop:
     with a person there, a fault leaves the car at rest and does not end the drive.
     """
     from edge.loop import Loop
 
-    loop = Loop(rig.camera, pilot, rig.wheels, gate, rig.clock)
-    drive = _Drive(rig, loop, log, shadow)
+    loop = Loop(vehicle.camera, pilot, vehicle.wheels, gate, vehicle.clock)
+    drive = _Drive(vehicle, loop, log, shadow)
     with ExitStack() as stack:
         if log:
             stack.callback(lambda: log.close(drive.run.facts()))
@@ -205,18 +205,20 @@ def drive_rig(
 class _Drive:
     """A run while it goes on: what is done with each tick once its command is out."""
 
-    def __init__(self, rig: Rig, loop: Loop, log: DriveLog | None, shadow: Shadow | None) -> None:
+    def __init__(
+        self, vehicle: Vehicle, loop: Loop, log: DriveLog | None, shadow: Shadow | None
+    ) -> None:
         self.cockpit: PilotCockpit | None = None
-        self._rig = rig
+        self._vehicle = vehicle
         self._loop = loop
         self._log = log
         self._shadow = shadow
         self.run = Run(None, 0, 0.0, Histogram(), Histogram(), Histogram())
-        if rig.world is not None:
-            self.run.score = _score_of(rig.world)
+        if vehicle.world is not None:
+            self.run.score = _score_of(vehicle.world)
 
     def until(self, seconds: float | None, status: Listener | None) -> Run:
-        run, clock = self.run, self._rig.clock
+        run, clock = self.run, self._vehicle.clock
         began_ns = clock()
         ticks = self._loop.ticks()
         try:
@@ -254,7 +256,9 @@ class _Drive:
             self._log.note(tick, said, person)
 
 
-def _open_pilot(arguments: argparse.Namespace, config: Config, rig: Rig) -> tuple[Pilot, str]:
+def _open_pilot(
+    arguments: argparse.Namespace, config: Config, vehicle: Vehicle
+) -> tuple[Pilot, str]:
     from edge.pilots import ConstantDecider, DecidingPilot
 
     if arguments.pilot == "straight":
@@ -262,9 +266,9 @@ def _open_pilot(arguments: argparse.Namespace, config: Config, rig: Rig) -> tupl
             ConstantDecider(Command("move", "medium", "forward"))
         ), "always straight"
     if arguments.pilot == "expert":
-        if rig.world is None:
+        if vehicle.world is None:
             raise ConfigError("the expert knows only the simulated car; use --pilot bundle")
-        return _expert(rig.world, config)
+        return _expert(vehicle.world, config)
     return open_bundle(arguments.bundle or shipped_bundle(), arguments.variant, config)
 
 
@@ -323,7 +327,7 @@ def _score_of(world: MovingCar) -> Score | FollowScore:
 
 
 def _open_shadow(
-    arguments: argparse.Namespace, config: Config, rig: Rig, driving: str
+    arguments: argparse.Namespace, config: Config, vehicle: Vehicle, driving: str
 ) -> Shadow | None:
     if not arguments.shadow:
         return None
@@ -331,11 +335,11 @@ def _open_shadow(
 
     pilot, name = open_bundle(arguments.shadow, None, config)
     fps = 0.0 if arguments.fast else config.camera.fps
-    return Shadow(pilot, (driving, name), fps, rig.clock)
+    return Shadow(pilot, (driving, name), fps, vehicle.clock)
 
 
 def _cockpit_for(
-    arguments: argparse.Namespace, config: Config, rig: Rig, name: str
+    arguments: argparse.Namespace, config: Config, vehicle: Vehicle, name: str
 ) -> Callable[[Loop], PilotCockpit] | None:
     if not arguments.cockpit:
         return None
@@ -344,10 +348,10 @@ def _cockpit_for(
     from edge.cockpit import PilotCockpit
     from edge.takeover import SharedWheels
 
-    rig.wheels = SharedWheels(rig.wheels)
+    vehicle.wheels = SharedWheels(vehicle.wheels)
 
     def attend(loop: Loop) -> PilotCockpit:
-        cockpit = PilotCockpit(config, rig, loop, name)
+        cockpit = PilotCockpit(config, vehicle, loop, name)
         print(f"cockpit: {cockpit.url}", flush=True)
         if cockpit.pairing is not None:
             print(f"pairing code: {cockpit.pairing.code}", flush=True)
@@ -357,7 +361,7 @@ def _cockpit_for(
 
 
 def _open_log(
-    arguments: argparse.Namespace, config: Config, rig: Rig, pilot: str
+    arguments: argparse.Namespace, config: Config, vehicle: Vehicle, pilot: str
 ) -> DriveLog | None:
     if not arguments.log:
         return None
@@ -367,39 +371,39 @@ def _open_log(
         "pilot": pilot,
         "bundle": arguments.bundle if arguments.pilot == "bundle" else None,
         "shadow": arguments.shadow,
-        "where": _where(config, rig),
+        "where": _where(config, vehicle),
         "config": asdict(config),
     }
     return DriveLog(
         arguments.log,
         about,
-        camera=rig.camera if arguments.log_frames else None,
+        camera=vehicle.camera if arguments.log_frames else None,
         quality=config.record.quality,
         free_mb=config.record.free_mb,
         patient=arguments.fast,
     )
 
 
-def _open_film(arguments: argparse.Namespace, rig: Rig) -> Film | None:
+def _open_film(arguments: argparse.Namespace, vehicle: Vehicle) -> Film | None:
     if not arguments.film:
         return None
     from edge.film import Film
 
-    return Film(rig, Path(arguments.film))
+    return Film(vehicle, Path(arguments.film))
 
 
-def _where(config: Config, rig: Rig) -> str:
-    if rig.world is None:
+def _where(config: Config, vehicle: Vehicle) -> str:
+    if vehicle.world is None:
         return config.car.name
     where = "among people, walk" if config.simulator.world == "people" else "on track"
     return f"the simulated car {where} {config.simulator.seed}"
 
 
-def _draw_map(rig: Rig, run: Run, path: Path) -> None:
-    assert rig.world is not None
+def _draw_map(vehicle: Vehicle, run: Run, path: Path) -> None:
+    assert vehicle.world is not None
     assert run.score is not None
     from autcar.images import write_png
     from autcar.simulator.draw import world_map
 
-    write_png(path, world_map(rig.world, run.score.line, WAY_RGB))
+    write_png(path, world_map(vehicle.world, run.score.line, WAY_RGB))
     print(f"the way driven: {path}")

@@ -11,9 +11,9 @@ import numpy as np
 from autcar.cameras.base import Image
 from autcar.commands import LABELS
 from autcar.errors import ConfigError, RuntimeMissingError
-from autcar.rig import Rig
 from autcar.simulator.draw import world_map
 from autcar.simulator.score import Pose
+from autcar.vehicle import Vehicle
 from edge.follow import tinted
 from edge.loop import Tick
 
@@ -29,8 +29,8 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 class Film:
     """Gathers pictures while a simulated car drives and writes them as an animated WebP."""
 
-    def __init__(self, rig: Rig, path: Path) -> None:
-        if rig.world is None:
+    def __init__(self, vehicle: Vehicle, path: Path) -> None:
+        if vehicle.world is None:
             raise ConfigError("--film shows the simulated car; this is a real car")
         if path.suffix.lower() != ".webp":
             raise ConfigError(f"--film {path}: expected a name that ends in .webp")
@@ -39,7 +39,7 @@ class Film:
                 f"OpenCV {cv2.__version__} writes no films; "
                 f"pip install 'opencv-python-headless>=4.11'"
             )
-        self._world = rig.world
+        self._world = vehicle.world
         self._path = path
         self._frames: list[Image] = []
         self._line: list[Pose] = []

@@ -40,11 +40,13 @@ def serve(arguments: argparse.Namespace) -> int:
         config = load_config(arguments.config)
         shelf = Shelf()
         folder = Path(arguments.bundle) if arguments.bundle else shelf.active()
-        with open_when_there(config, notifier) as rig:
+        with open_when_there(config, notifier) as vehicle:
             notifier.step(f"loading {folder.resolve().name}")
             pilot, name = open_bundle(folder, arguments.variant, config)
             gate = Gate(config.safety)
-            service = Service(Loop(rig.camera, pilot, rig.wheels, gate, rig.clock), gate, notifier)
+            service = Service(
+                Loop(vehicle.camera, pilot, vehicle.wheels, gate, vehicle.clock), gate, notifier
+            )
             service.about = {"bundle": name, "folder": folder.resolve().name}
             if arguments.arm and _first_of_this_boot():
                 service.arm_when_ready = True

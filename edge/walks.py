@@ -7,11 +7,11 @@ from typing import Any
 
 from autcar.bundle import Bundle
 from autcar.config import CameraSection, Config, FollowSection
-from autcar.rig import open_rig
 from autcar.safety import Gate, Reason
 from autcar.simulator.follow_score import FollowScore
 from autcar.simulator.people import PeopleWorld
-from edge.drive import StatusLine, drive_rig
+from autcar.vehicle import open_vehicle
+from edge.drive import StatusLine, drive_vehicle
 from edge.follow_pilot import BundleEyes, FollowPilot, knowing
 from edge.loop import Tick
 
@@ -82,8 +82,8 @@ def walk(
         simulator=replace(config.simulator, seed=seed, world="people", difficulty=difficulty),
         follow=settings or config.follow,
     )
-    with open_rig(config, realtime=False) as rig:
-        world = rig.world
+    with open_vehicle(config, realtime=False) as vehicle:
+        world = vehicle.world
         assert isinstance(world, PeopleWorld)
         if bundle:
             eyes = BundleEyes(bundle, variant)
@@ -91,7 +91,7 @@ def walk(
         else:
             pilot = knowing(world, config.follow)
         status = _Hider(world) if hide else None
-        run = drive_rig(rig, pilot, Gate(config.safety), seconds, status)
+        run = drive_vehicle(vehicle, pilot, Gate(config.safety), seconds, status)
     score = run.score
     assert isinstance(score, FollowScore)
     return _result(seed, score, run.reason, status.rest_ms if status else [])

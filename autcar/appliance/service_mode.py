@@ -9,25 +9,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autcar.errors import CameraError
-from autcar.rig import open_rig
+from autcar.vehicle import open_vehicle
 
 if TYPE_CHECKING:
     from autcar.appliance.systemd import Notifier
     from autcar.config import Config
-    from autcar.rig import Rig
+    from autcar.vehicle import Vehicle
 
 CAMERA_WAIT_S = 10.0
 
 
-def open_when_there(config: Config, notifier: Notifier) -> Rig:
+def open_when_there(config: Config, notifier: Notifier) -> Vehicle:
     """Open the car; a camera may appear some seconds after the boot."""
     notifier.step("opening camera and motors")
     until = time.monotonic() + CAMERA_WAIT_S
     while True:
         try:
-            rig = open_rig(config)
+            vehicle = open_vehicle(config)
             step_back()
-            return rig
+            return vehicle
         except CameraError as error:
             if time.monotonic() > until:
                 raise

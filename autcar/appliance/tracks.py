@@ -13,8 +13,8 @@ from typing import Any
 
 from autcar.bundle import Bundle, load_bundle
 from autcar.config import CameraSection, Config
-from autcar.rig import open_rig
 from autcar.safety import Gate
+from autcar.vehicle import open_vehicle
 
 TRACKS = ((1, 0.0), (2, 0.0), (3, 0.25), (4, 0.5), (5, 0.75), (6, 1.0))
 """Seed and difficulty of each: from an even floor and one light to varied looks and mountings."""
@@ -65,17 +65,17 @@ class _Watch:
 
 def drive_track(folder: str, seed: int, difficulty: float) -> Outcome:
     """Drive the bundle in ``folder`` once, faster than real time."""
-    from edge.drive import drive_rig
+    from edge.drive import drive_vehicle
     from edge.pilots import BundlePilot
 
     bundle = load_bundle(folder)
     manifest = bundle.manifest
     config = Config(camera=replace(CameraSection(), width=manifest.width, height=manifest.height))
     simulator = replace(config.simulator, seed=seed, difficulty=difficulty)
-    with open_rig(replace(config, simulator=simulator), realtime=False) as rig:
-        watch = _Watch(rig.world)
+    with open_vehicle(replace(config, simulator=simulator), realtime=False) as vehicle:
+        watch = _Watch(vehicle.world)
         try:
-            run = drive_rig(rig, BundlePilot(bundle), Gate(config.safety), SECONDS, watch)
+            run = drive_vehicle(vehicle, BundlePilot(bundle), Gate(config.safety), SECONDS, watch)
         except _TooSlowError:
             return Outcome(seed, difficulty, f"did not finish within {AT_MOST_S:g} s")
     fault = None

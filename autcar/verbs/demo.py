@@ -183,9 +183,9 @@ def _drive_unseen(
 
 
 def _drive_track(config: Config, pilot: Pilot, seconds: float) -> tuple[Run, list[Thought]]:
-    from autcar.rig import open_rig
     from autcar.safety import Gate
-    from edge.drive import drive_rig
+    from autcar.vehicle import open_vehicle
+    from edge.drive import drive_vehicle
     from trainer.report.demo_report import Thought
 
     thoughts: list[Thought] = []
@@ -205,8 +205,8 @@ def _drive_track(config: Config, pilot: Pilot, seconds: float) -> tuple[Run, lis
             return scores
 
     gate: Gate = Gate(config.safety)
-    with open_rig(config, realtime=False) as rig:
-        run = drive_rig(rig, Listener(), gate, seconds)
+    with open_vehicle(config, realtime=False) as vehicle:
+        run = drive_vehicle(vehicle, Listener(), gate, seconds)
     return run, thoughts
 
 

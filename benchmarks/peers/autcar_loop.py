@@ -30,10 +30,10 @@ def drive_frames(
 
     from autcar.bundle import load_bundle
     from autcar.cameras.base import Camera, Frame
-    from autcar.rig import Rig
     from autcar.safety import Gate
     from autcar.simulator.wires import Wires
-    from edge.drive import drive_rig
+    from autcar.vehicle import Vehicle
+    from edge.drive import drive_vehicle
     from edge.loop import Tick
     from edge.pilots import BundlePilot, Scores
 
@@ -109,8 +109,8 @@ def drive_frames(
 
     pilot, watch, wires = TimedPilot(), Watch(), Wires(wires_path)
     wheels.ready()
-    rig = Rig(FrameCamera(), wheels, time.monotonic_ns, None, ExitStack())
-    drive_rig(rig, pilot, Gate(), seconds, watch)
+    vehicle = Vehicle(FrameCamera(), wheels, time.monotonic_ns, None, ExitStack())
+    drive_vehicle(vehicle, pilot, Gate(), seconds, watch)
     captured = watch.seen[-1] - watch.seen[0] + 1
     return {
         "ages_ms": pilot.ages_ms,

@@ -10,9 +10,9 @@ import sys
 
 from autcar.commands import Command
 from autcar.config import load_config
-from autcar.rig import open_rig
 from autcar.safety import Gate
-from edge.drive import drive_rig
+from autcar.vehicle import open_vehicle
+from edge.drive import drive_vehicle
 from edge.pilots import DecidingPilot
 
 
@@ -32,8 +32,10 @@ class BetweenTheLines:
 
 def main(seconds=20.0, realtime=True):
     config = load_config()
-    with open_rig(config, realtime=realtime) as rig:
-        run = drive_rig(rig, DecidingPilot(BetweenTheLines()), Gate(config.safety), seconds)
+    with open_vehicle(config, realtime=realtime) as vehicle:
+        run = drive_vehicle(
+            vehicle, DecidingPilot(BetweenTheLines()), Gate(config.safety), seconds
+        )
     print(run.summary())
     return run
 

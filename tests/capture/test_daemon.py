@@ -15,8 +15,8 @@ from autcar.commands import STOP, Command
 from autcar.config import CameraSection, Config, RecordSection
 from autcar.errors import CameraError, CameraTimeoutError
 from autcar.recording.session import SessionWriter, read_session
-from autcar.rig import Rig
 from autcar.safety import Reason
+from autcar.vehicle import Vehicle
 from autcar.wheels import DirectWheels
 from capture.daemon import Daemon
 from capture.drive import _summarise, configured
@@ -64,12 +64,12 @@ class Bench:
     def __init__(self, folder):
         self.camera, self.motors = HandCamera(), Motors()
         self.number = 0
-        rig = Rig(self.camera, DirectWheels(self.motors), time.monotonic_ns, None, None)
+        vehicle = Vehicle(self.camera, DirectWheels(self.motors), time.monotonic_ns, None, None)
         config = Config(
             camera=CameraSection(width=32, height=24),
             record=RecordSection(folder=str(folder), free_mb=0),
         )
-        self.daemon = Daemon(config, rig)
+        self.daemon = Daemon(config, vehicle)
 
     def see(self, time_ns=None):
         time_ns = time.monotonic_ns() if time_ns is None else time_ns

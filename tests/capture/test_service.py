@@ -16,7 +16,7 @@ from autcar.cli import parse
 from autcar.commands import Command
 from autcar.errors import CameraError
 from autcar.exit_codes import NO_CAMERA
-from autcar.rig import Rig
+from autcar.vehicle import Vehicle
 from autcar.wheels import DirectWheels
 from capture import service
 from tests.capture.test_daemon import HandCamera, Motors
@@ -29,8 +29,8 @@ def started(tmp_path, monkeypatch):
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
     (tmp_path / "car.toml").write_text("[camera]\nwidth = 32\nheight = 24\n")
     car = SimpleNamespace(camera=HandCamera(), motors=Motors(), daemon=None, outcome=None)
-    rig = Rig(car.camera, DirectWheels(car.motors), lambda: 0, None, ExitStack())
-    monkeypatch.setattr(service, "open_when_there", lambda config, notifier: rig)
+    vehicle = Vehicle(car.camera, DirectWheels(car.motors), lambda: 0, None, ExitStack())
+    monkeypatch.setattr(service, "open_when_there", lambda config, notifier: vehicle)
     made = service.Daemon
 
     def daemon(*given):

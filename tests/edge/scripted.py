@@ -7,8 +7,8 @@ import numpy as np
 from autcar.cameras.base import Camera, Frame
 from autcar.commands import Command
 from autcar.errors import MotorError
-from autcar.rig import Rig
 from autcar.safety import MS, Gate
+from autcar.vehicle import Vehicle
 from edge.loop import Loop
 from edge.pilots import ConstantDecider, DecidingPilot
 
@@ -78,5 +78,5 @@ class Car:
         self.ticks = self.loop.ticks()
 
     @property
-    def rig(self):
-        return Rig(self.camera, self.wheels, lambda: self.camera.now, None, ExitStack())
+    def vehicle(self):
+        return Vehicle(self.camera, self.wheels, lambda: self.camera.now, None, ExitStack())

@@ -15,10 +15,10 @@ from autcar.commands import LABELS, Command
 from autcar.config import CockpitSection, Config
 from autcar.images import decode_image
 from autcar.recording.session import read_session
-from autcar.rig import Rig
 from autcar.safety import Gate, Limits, Reason
+from autcar.vehicle import Vehicle
 from edge.cockpit import PilotCockpit
-from edge.drive import drive_rig
+from edge.drive import drive_vehicle
 from edge.drive_log import DriveLog, read_drive
 from edge.follow import HERO
 from edge.pilots import ConstantDecider, DecidingPilot
@@ -53,7 +53,7 @@ class Driving:
     def __init__(self, folder):
         self.motors, self.camera = ScriptedWheels(), QuickCamera()
         wheels = SharedWheels(self.motors)
-        self.rig = Rig(self.camera, wheels, time.monotonic_ns, None, ExitStack())
+        self.vehicle = Vehicle(self.camera, wheels, time.monotonic_ns, None, ExitStack())
         self.log = DriveLog(folder, {}, camera=self.camera, free_mb=0)
         self.cockpit = None
         self.pilot = DecidingPilot(ConstantDecider(LEFT))
@@ -63,12 +63,12 @@ class Driving:
         assert self.opened.wait(10)
 
     def _run(self):
-        self.run = drive_rig(
-            self.rig, self.pilot, Gate(PATIENT), None, self, log=self.log, attend=self._attend
+        self.run = drive_vehicle(
+            self.vehicle, self.pilot, Gate(PATIENT), None, self, log=self.log, attend=self._attend
         )
 
     def _attend(self, loop):
-        self.cockpit = PilotCockpit(CONFIG, self.rig, loop, "lefty")
+        self.cockpit = PilotCockpit(CONFIG, self.vehicle, loop, "lefty")
         self.opened.set()
         return self.cockpit
 

@@ -208,7 +208,7 @@ def test_what_only_a_simulated_car_can_do_is_refused_before_a_real_one_drives(
     monkeypatch, capsys, tmp_path, options, why
 ):
     car = Car()
-    monkeypatch.setattr("edge.drive.open_rig", lambda config, realtime: car.rig)
+    monkeypatch.setattr("edge.drive.open_vehicle", lambda config, realtime: car.vehicle)
     assert main(["drive", "--log", "drives", *options]) == 2
     assert why in capsys.readouterr().err
     assert car.motors.leases == []

@@ -13,7 +13,7 @@ from autcar.images import read_image
 from autcar.recording.session import read_session
 from autcar.safety import Reason
 from edge import drive_log
-from edge.drive import drive_rig
+from edge.drive import drive_vehicle
 from edge.drive_log import DECISION, DECISIONS, INFO, OLD_DECISIONS, DriveLog, read_drive
 from edge.pilots import ConstantDecider, DecidingPilot
 from edge.replay import compare, missed_frames, shadow_comparison, summary
@@ -40,7 +40,7 @@ def logged(tmp_path):
     """A run of 30 frames with pictures, the last of which the camera did not give."""
     car = Car([0] * 30 + [CameraTimeoutError("no frame")])
     log = log_of(tmp_path, car, frames=True)
-    run = drive_rig(car.rig, PILOT, car.gate, 100, log=log)
+    run = drive_vehicle(car.vehicle, PILOT, car.gate, 100, log=log)
     assert run.reason is Reason.CAMERA_STALLED
     return read_drive(log.folder)
 
@@ -187,7 +187,7 @@ def test_a_card_that_fails_ends_the_log_and_not_the_drive(tmp_path, monkeypatch)
     monkeypatch.setattr(DriveLog, "_append", fail)
     car = Car()
     log = log_of(tmp_path, car)
-    run = drive_rig(car.rig, PILOT, car.gate, 5, log=log)
+    run = drive_vehicle(car.vehicle, PILOT, car.gate, 5, log=log)
     assert run.reason is None
     assert log.problem == "the log ended: No space left on device"
 
@@ -197,7 +197,7 @@ def test_frames_end_where_the_card_must_be_kept_free(tmp_path, monkeypatch):
     monkeypatch.setattr(drive_log, "_DISK_CHECK_S", 0.0)
     car = Car()
     log = log_of(tmp_path, car, frames=True, free_mb=2**40)
-    run = drive_rig(car.rig, PILOT, car.gate, 5, log=log)
+    run = drive_vehicle(car.vehicle, PILOT, car.gate, 5, log=log)
     assert run.reason is None
     assert log.problem.startswith("frames ended: ")
     drive = read_drive(log.folder)

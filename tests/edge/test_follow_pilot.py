@@ -10,9 +10,9 @@ from autcar.cli import main
 from autcar.commands import LABELS as COMMANDS
 from autcar.config import Config, load_config
 from autcar.frame_statistics import look
-from autcar.rig import open_rig
 from autcar.safety import MS, Gate, Reason
-from edge.drive import drive_rig
+from autcar.vehicle import open_vehicle
+from edge.drive import drive_vehicle
 from edge.follow import tinted
 from edge.follow_pilot import FollowPilot, knowing
 
@@ -130,22 +130,22 @@ def test_straight_on_the_same_walk_loses_the_hero(car, capsys):
 
 def test_a_covered_lens_stops_a_follower_for_good(car):
     config = load_config()
-    with open_rig(config, realtime=False) as rig:
-        pilot = knowing(rig.world, config.follow)
+    with open_vehicle(config, realtime=False) as vehicle:
+        pilot = knowing(vehicle.world, config.follow)
 
         class Covering:
             def tell(self, tick, rate):
                 if tick.sequence == 20:
-                    rig.camera.cover()
+                    vehicle.camera.cover()
                 elif tick.sequence == 22:
-                    rig.camera.clear()
+                    vehicle.camera.clear()
                 elif tick.sequence == 40:
-                    rig.camera.cover()
+                    vehicle.camera.cover()
 
             def end(self):
                 pass
 
-        run = drive_rig(rig, pilot, Gate(config.safety), 10.0, Covering())
+        run = drive_vehicle(vehicle, pilot, Gate(config.safety), 10.0, Covering())
     assert run.reason is Reason.LENS_COVERED
     assert 40 < run.frames < 50
 

@@ -115,7 +115,7 @@ def test_a_car_without_a_camera_is_not_started_again_and_again(started, tmp_path
         raise CameraError("no camera at /dev/video0")
 
     waits = []
-    monkeypatch.setattr("autcar.appliance.service_mode.open_rig", no_camera)
+    monkeypatch.setattr("autcar.appliance.service_mode.open_vehicle", no_camera)
     monkeypatch.setattr("autcar.appliance.service_mode.time.sleep", waits.append)
     monkeypatch.setattr("autcar.appliance.service_mode.CAMERA_WAIT_S", 0.001)
     assert main(["drive", "--service"]) == NO_CAMERA
@@ -125,19 +125,19 @@ def test_a_car_without_a_camera_is_not_started_again_and_again(started, tmp_path
 def test_a_camera_may_come_late(started, monkeypatch):
     from autcar.appliance import service_mode
 
-    rig, tries = Car().rig, []
+    vehicle, tries = Car().vehicle, []
 
     def late(config):
         tries.append(config)
         if len(tries) < 3:
             raise CameraError("not yet")
-        return rig
+        return vehicle
 
     monkeypatch.setattr(service_mode, "CAMERA_WAIT_S", 60.0)
-    monkeypatch.setattr(service_mode, "open_rig", late)
+    monkeypatch.setattr(service_mode, "open_vehicle", late)
     monkeypatch.setattr(service_mode.time, "sleep", lambda seconds: None)
     monkeypatch.setattr(service_mode, "step_back", lambda: None)
-    assert service_mode.open_when_there(None, started) is rig
+    assert service_mode.open_when_there(None, started) is vehicle
     assert started.said == [
         "step opening camera and motors",
         "step waiting for the camera: not yet",
@@ -146,7 +146,7 @@ def test_a_camera_may_come_late(started, monkeypatch):
 
 
 def test_a_bundle_that_does_not_fit_is_said_to_systemd(started, tmp_path, monkeypatch):
-    monkeypatch.setattr(service, "open_when_there", lambda config, notifier: Car().rig)
+    monkeypatch.setattr(service, "open_when_there", lambda config, notifier: Car().vehicle)
     (tmp_path / "car.toml").write_text("[camera]\nwidth = 320\nheight = 240\n")
     assert main(["drive", "--service", "--config", str(tmp_path / "car.toml")]) == 2
     assert started.said[-1].startswith("status failed: bundle ")

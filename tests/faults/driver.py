@@ -18,8 +18,8 @@ from dataclasses import replace
 from autcar.cameras.base import Camera, Frame
 from autcar.commands import CLASSES
 from autcar.config import Config, FollowSection
-from autcar.rig import open_rig
 from autcar.safety import Gate
+from autcar.vehicle import open_vehicle
 
 CAMERA_FAULTS = ("stall", "freeze", "cover", "glare")
 
@@ -96,9 +96,9 @@ def main() -> int:
     wires, fault = sys.argv[1:]
     config = following(Config()) if fault == "hidden" else Config()
     config = replace(config, simulator=replace(config.simulator, wires=wires))
-    with open_rig(config) as rig:
+    with open_vehicle(config) as vehicle:
         from autcar.bundle import load_bundle, shipped_bundle
-        from edge.drive import drive_rig, open_bundle
+        from edge.drive import drive_vehicle, open_bundle
         from edge.pilots import BundlePilot
 
         if fault == "hidden":
@@ -106,12 +106,12 @@ def main() -> int:
         else:
             sane = BundlePilot(load_bundle(shipped_bundle()))
         pilot = FailingPilot(sane)
-        simulated = rig.camera
-        rig.camera = ageing = AgeingCamera(simulated)
+        simulated = vehicle.camera
+        vehicle.camera = ageing = AgeingCamera(simulated)
 
         def bring_about(_number: int, _frame: object) -> None:
             if fault == "hidden":
-                world = rig.world
+                world = vehicle.world
                 world.hide_hero() if world.hero_is_here else world.show_hero()
             elif fault in CAMERA_FAULTS:
                 getattr(simulated, fault)()
@@ -121,7 +121,7 @@ def main() -> int:
                 pilot.fault = fault
 
         signal.signal(signal.SIGUSR1, bring_about)
-        run = drive_rig(rig, pilot, Gate(config.safety), None, Announcer())
+        run = drive_vehicle(vehicle, pilot, Gate(config.safety), None, Announcer())
     print(f"stopped: {run.reason}", flush=True)
     return 0 if run.well else 1
 

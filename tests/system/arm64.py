@@ -151,14 +151,14 @@ def emulate(place: Path, *python: str) -> str:
 def frames() -> np.ndarray:
     """What a simulated car sees on its way."""
     from autcar.config import Config
-    from autcar.rig import open_rig
+    from autcar.vehicle import open_vehicle
 
-    with open_rig(Config(), realtime=False) as rig:
-        rig.wheels.arm()
+    with open_vehicle(Config(), realtime=False) as vehicle:
+        vehicle.wheels.arm()
         seen = []
         for index in range(FRAMES):
-            rig.wheels.drive(0.6, 0.6 if index % 20 < 15 else 0.3, 0, 2**62)
-            seen.append(rig.camera.read().image)
+            vehicle.wheels.drive(0.6, 0.6 if index % 20 < 15 else 0.3, 0, 2**62)
+            seen.append(vehicle.camera.read().image)
     return np.stack(seen)
 
 

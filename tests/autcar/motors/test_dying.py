@@ -13,7 +13,7 @@ import pytest
 
 from autcar.config import load_config
 from autcar.errors import MotorError
-from autcar.rig import open_rig
+from autcar.vehicle import open_vehicle
 from autcar.wheels import GuardedWheels
 from tests.autcar.motors import fake_pwm
 from tests.hardware.wired_pins import wired_pins
@@ -38,7 +38,7 @@ DRIVERS = {
 }
 
 
-class Rig:
+class Vehicle:
     """A guardian with a driver, and eyes on its pins."""
 
     def __init__(self, name, tmp_path):
@@ -91,44 +91,44 @@ def wired(tmp_path, monkeypatch):
 
 
 @pytest.fixture(params=DRIVERS)
-def rig(request, tmp_path, wired):
-    rig = Rig(request.param, tmp_path)
-    assert rig.at_rest(), "an opened driver is at rest"
-    yield rig
-    rig.wheels.close()
-    rig.stays_at_rest()
+def vehicle(request, tmp_path, wired):
+    vehicle = Vehicle(request.param, tmp_path)
+    assert vehicle.at_rest(), "an opened driver is at rest"
+    yield vehicle
+    vehicle.wheels.close()
+    vehicle.stays_at_rest()
 
 
-def test_stop_expiry_and_sigterm(rig):
-    rig.drive()
-    rig.wheels.stop()
-    assert rig.wait() < 0.1
-    rig.stays_at_rest()
-    rig.drive(lease_ms=200)
-    assert rig.wait() < 0.3
-    rig.stays_at_rest()
-    rig.drive()
-    os.kill(rig.wheels.pid, signal.SIGTERM)
-    assert rig.wait() < 0.1
-    rig.stays_at_rest()
+def test_stop_expiry_and_sigterm(vehicle):
+    vehicle.drive()
+    vehicle.wheels.stop()
+    assert vehicle.wait() < 0.1
+    vehicle.stays_at_rest()
+    vehicle.drive(lease_ms=200)
+    assert vehicle.wait() < 0.3
+    vehicle.stays_at_rest()
+    vehicle.drive()
+    os.kill(vehicle.wheels.pid, signal.SIGTERM)
+    assert vehicle.wait() < 0.1
+    vehicle.stays_at_rest()
 
 
-def test_end_of_file(rig):
-    rig.drive()
-    rig.wheels._link.close()
-    assert rig.wait() < 0.1
-    rig.stays_at_rest()
+def test_end_of_file(vehicle):
+    vehicle.drive()
+    vehicle.wheels._link.close()
+    assert vehicle.wait() < 0.1
+    vehicle.stays_at_rest()
 
 
-def test_killed_and_revived(rig):
+def test_killed_and_revived(vehicle):
     """Nothing helps the pins of a killed guardian but the next one, which opens them at rest."""
-    rig.drive()
-    os.kill(rig.wheels.pid, signal.SIGKILL)
+    vehicle.drive()
+    os.kill(vehicle.wheels.pid, signal.SIGKILL)
     time.sleep(0.05)
-    assert not rig.at_rest(), "the pins keep their level, as on a Raspberry Pi"
+    assert not vehicle.at_rest(), "the pins keep their level, as on a Raspberry Pi"
     with pytest.raises(MotorError, match="another one has brought the wheels to rest"):
-        rig.drive_on(2.0)
-    assert rig.at_rest()
+        vehicle.drive_on(2.0)
+    assert vehicle.at_rest()
 
 
 def test_a_whole_car_as_car_toml_says(wired, make_session, tmp_path):
@@ -148,7 +148,7 @@ invert_left = true
 ramp_s = 0.0
 """
     )
-    with open_rig(load_config(path)) as car:
+    with open_vehicle(load_config(path)) as car:
         frame = car.camera.read()
         car.wheels.arm()
         car.wheels.drive(0.7, 0.35, frame.time_ns, car.clock() + 900 * MS)

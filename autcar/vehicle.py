@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Rig:
+class Vehicle:
     """What a driving or recording loop needs of a car. Close it, or use it as a context manager.
 
     ``clock`` gives the time in ns that the camera's frames are stamped with. ``world`` is
@@ -45,7 +45,7 @@ class Rig:
         self.close()
 
 
-def open_rig(config: Config, *, realtime: bool = True) -> Rig:
+def open_vehicle(config: Config, *, realtime: bool = True) -> Vehicle:
     """Open the car that ``config`` describes.
 
     With ``realtime`` the guardian process owns the motors, also the simulated ones.
@@ -64,7 +64,7 @@ def open_rig(config: Config, *, realtime: bool = True) -> Rig:
     return _open_realtime(config) if realtime else _open_lockstep(config)
 
 
-def _open_realtime(config: Config) -> Rig:
+def _open_realtime(config: Config) -> Vehicle:
     with ExitStack() as stack:
         wires_path = _wires_path(config, stack)
         # The guardian starts before anything heavy is imported, and opens the motors meanwhile.
@@ -80,7 +80,7 @@ def _open_realtime(config: Config) -> Rig:
         stack.callback(camera.close)
         if isinstance(wheels, GuardedWheels):
             wheels.ready()
-        return Rig(camera, wheels, time.monotonic_ns, world, stack.pop_all())
+        return Vehicle(camera, wheels, time.monotonic_ns, world, stack.pop_all())
 
 
 def _simulated_wheels(wires_path: str) -> Wheels:
@@ -92,7 +92,7 @@ def _simulated_wheels(wires_path: str) -> Wheels:
     return DirectWheels(SimulatedMotors(wires_path))
 
 
-def _open_real(config: Config) -> Rig:
+def _open_real(config: Config) -> Vehicle:
     """A real car, or one half of it with simulated motors, to try a camera out."""
     if config.camera.driver == "simulator":
         raise ConfigError(
@@ -112,7 +112,7 @@ def _open_real(config: Config) -> Rig:
         camera = open_camera(config.camera)
         stack.callback(camera.close)
         wheels.ready()
-        return Rig(camera, wheels, time.monotonic_ns, None, stack.pop_all())
+        return Vehicle(camera, wheels, time.monotonic_ns, None, stack.pop_all())
 
 
 def _wires_path(config: Config, stack: ExitStack) -> str:
@@ -125,7 +125,7 @@ def _wires_path(config: Config, stack: ExitStack) -> str:
     return str(Path(folder) / "wires")
 
 
-def _open_lockstep(config: Config) -> Rig:
+def _open_lockstep(config: Config) -> Vehicle:
     from autcar.cameras.simulator import SimulatedCamera
     from autcar.motors.simulator import SimulatedMotors
     from autcar.simulator.wires import Wires
@@ -138,7 +138,7 @@ def _open_lockstep(config: Config) -> Rig:
         stack.callback(wheels.close)
         camera = SimulatedCamera(world, fps=config.camera.fps, wires=wires)
         stack.callback(camera.close)
-        return Rig(camera, wheels, lambda: world.time_ns, world, stack.pop_all())
+        return Vehicle(camera, wheels, lambda: world.time_ns, world, stack.pop_all())
 
 
 def make_world(config: Config) -> MovingCar:
