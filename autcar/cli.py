@@ -174,7 +174,14 @@ def run_safely(work: Callable[[], int]) -> int:
         return INTERRUPTED
     except _Terminated:
         return TERMINATED
-    except Exception:
+    except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and (package := _others(error.name)):
+            print(
+                f"autcar: the package {package} is not installed here; what trains and draws "
+                "needs `pip install 'autcar[workstation]'`",
+                file=sys.stderr,
+            )
+            return WRONG_INPUT
         traceback.print_exc()
         print(
             "autcar: this is a fault in autcar, not in what you typed; "
@@ -182,6 +189,12 @@ def run_safely(work: Callable[[], int]) -> int:
             file=sys.stderr,
         )
         return BUG
+
+
+def _others(module: str | None) -> str:
+    """The package of a module, "" for one of autcar's own."""
+    package = (module or "").partition(".")[0]
+    return "" if package in ("autcar", "capture", "edge", "trainer") else package
 
 
 def _on_signal(_number: int, _frame: FrameType | None) -> NoReturn:

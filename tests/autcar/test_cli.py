@@ -52,6 +52,8 @@ def test_a_verb_that_a_car_waits_for_loads_no_other(verb, module, capsys):
         (PermissionError(13, "Permission denied", "/proc/x"), 1, "'/proc/x'; check the path"),
         (KeyboardInterrupt(), 130, "autcar: interrupted\n"),
         (ZeroDivisionError("oops"), 3, "a fault in autcar"),
+        (ModuleNotFoundError(name="matplotlib.figure"), 2, "pip install 'autcar[workstation]'"),
+        (ModuleNotFoundError(name="trainer.nothing"), 3, "a fault in autcar"),
     ],
 )
 def test_errors_become_messages_and_exit_codes(error, code, says, capsys):
