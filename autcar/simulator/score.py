@@ -29,7 +29,6 @@ class Score:
     max_lateral: float = 0.0
     line: list[Pose] = field(default_factory=list)
     _absolute: float = 0.0
-    _squares: float = 0.0
     _s: float = 0.0
     _time_ns: int = 0
     _was_off: bool = False
@@ -58,7 +57,6 @@ class Score:
         self.seconds_off += dt * off
         self._was_off = off
         self._absolute += dt * abs(lateral)
-        self._squares += dt * lateral * lateral
         self.max_lateral = max(self.max_lateral, abs(lateral))
         x, y, _ = self.line[-1]
         if math.hypot(world.x - x, world.y - y) >= 0.01:
@@ -78,16 +76,6 @@ class Score:
     def mean_lateral(self) -> float:
         """The mean absolute lateral error over time, in metres."""
         return self._absolute / self.seconds if self.seconds else 0.0
-
-    @property
-    def rms_lateral(self) -> float:
-        """The root mean square lateral error over time, in metres."""
-        return math.sqrt(self._squares / self.seconds) if self.seconds else 0.0
-
-    @property
-    def distance_between_failures(self) -> float:
-        """Metres for each failure; infinite without one."""
-        return self.distance / self.failures if self.failures else math.inf
 
     def facts(self) -> dict[str, Any]:
         """Everything measured, JSON-able: seconds, metres, laps."""

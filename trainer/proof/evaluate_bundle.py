@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from autcar.bundle import Bundle, load_bundle
+from autcar.bundle import Bundle
 from autcar.commands import LABELS
 from autcar.errors import BundleError, DataError
 from autcar.interpreter import Interpreter
@@ -269,12 +269,3 @@ def predict_frames(
         if progress:
             progress.step("testing", len(scores), len(batches) * len(truth[0]))
     return np.array(scores), np.concatenate(truth)
-
-
-def evaluate_bundle(
-    bundle: str | Path, data: Sequence[str | Path], *, variant: str | None = None, **how: Any
-) -> Answers:
-    """A bundle's folder on recordings; ``how`` as :func:`select_frames` takes it."""
-    loaded = load_bundle(bundle)
-    selection = select_frames(loaded, data, **how)
-    return answer_frames(loaded, selection, variant=variant, progress=how.get("progress"))

@@ -11,7 +11,7 @@ from autcar.commands import CLASSES, LABELS
 from autcar.errors import AutcarError, BundleError, DataError
 from autcar.images import read_image
 from trainer.cli import add_verbs
-from trainer.proof.evaluate_bundle import bundle_heads, evaluate_bundle
+from trainer.proof.evaluate_bundle import answer_frames, bundle_heads, select_frames
 from trainer.report.evaluation_report import worst_mistakes
 
 pytest.importorskip("matplotlib")
@@ -30,6 +30,11 @@ def edited(folder, **changes):
     path = folder / "manifest.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
     return folder
+
+
+def evaluate_bundle(bundle, data, *, variant=None, **how):
+    loaded = load_bundle(bundle)
+    return answer_frames(loaded, select_frames(loaded, data, **how), variant=variant)
 
 
 @pytest.fixture
