@@ -174,7 +174,6 @@ def _parse_manifest(raw: Any) -> Manifest:
         raise ValueError("not a JSON object")
     if raw.get("schema") != SCHEMA:
         raise ValueError(f"schema {raw.get('schema')!r}, this autcar reads {SCHEMA}")
-    raw = dict(raw)
     raw["labels"] = tuple(map(str, raw["labels"]))
     heads = raw.get("heads", {})
     if not isinstance(heads, dict):

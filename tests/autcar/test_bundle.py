@@ -1,8 +1,9 @@
+import hashlib
 import json
 
 import pytest
 
-from autcar.bundle import keep_earlier, load_bundle, write_bundle
+from autcar.bundle import keep_earlier, load_bundle, shipped_bundle, write_bundle
 from autcar.commands import LABELS
 from autcar.errors import BundleError, DataNotFoundError
 
@@ -190,3 +191,109 @@ def test_an_earlier_bundle_is_kept_under_another_name(folder, tmp_path):
     assert keep_earlier(folder) == tmp_path / "mine_2"
     assert not folder.exists()
     assert load_bundle(tmp_path / "mine_2").manifest.name == "mine"
+
+
+GIVEN = {
+    "models": {"int8": (b"new", "int8")},
+    "card": "ü\n",
+    "labels": LABELS,
+    "width": 224,
+    "height": 168,
+    "metrics": {"accuracy": 0.5},
+    "data": {"frames": 3},
+    "versions": {"autcar": "1"},
+}
+
+
+def test_the_manifest_says_all_that_was_given(folder):
+    bundle = write_bundle(folder, **GIVEN)
+    assert bundle == load_bundle(folder)
+    assert [path.name for path in folder.parent.iterdir()] == ["mine"]
+    found = json.loads((folder / "manifest.json").read_text())
+    assert found == {
+        "name": "mine",
+        "labels": list(LABELS),
+        "width": 224,
+        "height": 168,
+        "variants": [
+            {
+                "name": "int8",
+                "file": "int8.tflite",
+                "sha256": hashlib.sha256(b"new").hexdigest(),
+                "size": 3,
+                "quantization": "int8",
+            }
+        ],
+        "task": "drive",
+        "heads": {},
+        "color": "RGB",
+        "preprocessing": "inside the model: feed raw uint8 RGB",
+        "runtime": "TensorFlow Lite, XNNPACK optional",
+        "metrics": {"accuracy": 0.5},
+        "data": {"frames": 3},
+        "versions": {"autcar": "1"},
+        "schema": 1,
+    }
+    assert (folder / "card.md").read_text(encoding="utf-8") == "ü\n"
+    assert bundle.digest == hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
+
+
+def test_a_bundle_that_cannot_be_written_leaves_the_one_before(folder, monkeypatch):
+    before = load_bundle(folder).digest
+
+    def full(path, text, **_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr("pathlib.Path.write_text", full)
+        with pytest.raises(OSError, match="No space left"):
+            write_bundle(folder, **GIVEN)
+    assert load_bundle(folder).digest == before
+    assert [path.name for path in folder.parent.iterdir()] == ["mine"]
+
+
+def test_a_bundle_goes_into_a_new_or_an_empty_folder(tmp_path):
+    assert write_bundle(tmp_path / "deep/down", **GIVEN).folder == tmp_path / "deep/down"
+    (tmp_path / "empty").mkdir()
+    write_bundle(str(tmp_path / "empty"), **GIVEN)
+    assert load_bundle(str(tmp_path / "empty")).manifest.name == "empty"
+
+
+def test_classes_that_see_nothing_may_stand_among_the_commands(folder):
+    edit(folder, labels=["black_screen", *LABELS, "white_screen"])
+    load_bundle(folder).check_fits(224, 168)
+    edit(folder, labels=["black_screen", *LABELS[1:]])
+    with pytest.raises(BundleError, match="differ from the car's 12: left_light_backwards;"):
+        load_bundle(folder).check_fits(224, 168)
+    edit(folder, labels=list(LABELS), width=320)
+    with pytest.raises(BundleError, match="takes 320×168 images, the camera gives 224×168"):
+        load_bundle(folder).check_fits(224, 168)
+    with pytest.raises(BundleError, match="the camera gives 320×240"):
+        load_bundle(folder).check_fits(320, 240)
+
+
+def test_another_vocabulary_is_told_in_four_words(folder):
+    edit(folder, labels=["a", "b"])
+    with pytest.raises(BundleError, match="differ from the car's 3: a, b, c, d; driving"):
+        load_bundle(folder).check_fits(224, 168, labels=("c", "d", "e"))
+    load_bundle(folder).check_fits(224, 168, labels=("a", "b"))
+
+
+def test_no_variant_at_all_is_no_bundle(folder):
+    edit(folder, variants=[])
+    with pytest.raises(BundleError, match=r"manifest\.json cannot be read \(no variants\)"):
+        load_bundle(folder)
+
+
+def test_earlier_bundles_are_kept_from_one_on(folder):
+    assert keep_earlier(str(folder)) == folder.with_name("mine_1")
+    write_bundle(folder, **GIVEN)
+    assert keep_earlier(folder) == folder.with_name("mine_2")
+
+
+def test_what_is_shipped_lies_in_the_package_or_in_the_checkout(tmp_path, monkeypatch):
+    package = tmp_path / "autcar"
+    monkeypatch.setattr("autcar.bundle.__file__", str(package / "bundle.py"))
+    assert shipped_bundle() == tmp_path / "models/default"
+    (package / "models/follow").mkdir(parents=True)
+    assert shipped_bundle("follow") == package / "models/follow"

@@ -6,7 +6,6 @@ import re
 import pytest
 
 from autcar import cli
-from autcar.errors import DataError
 
 pytest.importorskip("tensorflow", reason="the demo trains; install autcar[workstation]")
 
@@ -34,13 +33,3 @@ def test_the_demo_ends_with_a_page_of_pictures(tmp_path, capsys):
     assert cli.main(["demo", "--quick", "--output", str(mine)]) == 2
     assert "give another --output" in capsys.readouterr().err
     assert (mine / "thesis.txt").exists()
-
-
-def test_only_a_demos_own_folder_is_replaced(tmp_path):
-    from autcar.verbs.demo import _fresh_folder
-
-    first = _fresh_folder(tmp_path / "demo")
-    (first / "old.png").touch()
-    assert not (_fresh_folder(first) / "old.png").exists()
-    with pytest.raises(DataError, match="was not made by a demo"):
-        _fresh_folder(tmp_path)

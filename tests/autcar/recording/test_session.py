@@ -1,5 +1,7 @@
 import ast
 import csv
+import errno
+import io
 import itertools
 import json
 import os
@@ -13,8 +15,9 @@ import numpy as np
 import pytest
 
 from autcar.cameras.base import Frame
-from autcar.commands import CLASSES, STOP, Command
+from autcar.commands import CLASSES, LABELS, STOP, Command
 from autcar.errors import DataError, DataNotFoundError
+from autcar.files import new_folder, write_atomic
 from autcar.images import read_image
 from autcar.recording.deletion import delete_rows, deletions, undo_delete
 from autcar.recording.session import SessionWriter, read_session
@@ -23,7 +26,7 @@ from tests.conftest import picture
 
 def test_what_is_written_is_read_back(make_session):
     folder = make_session(frames=24)
-    session = read_session(folder)
+    session = read_session(str(folder))
     assert session.problems == []
     assert [record.command for record in session.records] == [*CLASSES, *CLASSES]
     assert [record.time_ns for record in session.records] == [i * 50_000_000 for i in range(24)]
@@ -254,3 +257,187 @@ def test_an_encoded_image_is_written_as_it_is(tmp_path):
     record = read_session(writer.folder).records[0]
     assert record.image.read_bytes() == b"jpeg"
     assert (record.time_ns, record.sequence, record.source) == (5, 7, "human")
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "session.json"
+    write_atomic(path, "old")
+    write_atomic(path, "neü")
+    assert path.read_text(encoding="utf-8") == "neü"
+
+    def full(file):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_atomic(path, "newer")
+    assert path.read_text(encoding="utf-8") == "neü"
+    assert [found.name for found in tmp_path.iterdir()] == ["session.json"]
+
+
+def test_an_image_that_cannot_be_written_leaves_neither_itself_nor_a_row(tmp_path, monkeypatch):
+    with SessionWriter(tmp_path, width=64, height=48, fps=20) as writer:
+        writer.append(b"\x89PNG whole", 1, 1, STOP, "human")
+        beside = writer.folder / "images/00000001.jpg"
+        beside.write_bytes(b"somebody else's")
+        with pytest.raises(FileExistsError):
+            writer.append(b"jpeg", 2, 2, STOP, "human")
+        assert beside.read_bytes() == b"somebody else's"
+        beside.unlink()
+        monkeypatch.setattr("builtins.open", full_disk)
+        with pytest.raises(OSError, match="No space left"):
+            writer.append(b"jpeg", 2, 2, STOP, "human")
+        monkeypatch.undo()
+        assert not beside.exists()
+        assert (writer.frames, writer.counts) == (1, {"stop": 1})
+        writer.append(b"jpeg", 2, 2, STOP, "human")
+    records = read_session(writer.folder).records
+    assert [record.image.name for record in records] == ["00000000.png", "00000001.jpg"]
+
+
+def full_disk(path, mode="r", **options):
+    """Opens files of which only the first bytes can be written."""
+    file = io.open(path, mode, **options)  # noqa: SIM115, UP020
+    write = file.write
+
+    class Full:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            file.close()
+
+        def write(self, data):
+            write(data[:2])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    return Full()
+
+
+def test_a_folder_is_never_used_twice(tmp_path, monkeypatch):
+    assert [new_folder(tmp_path / "new", "lap").name for _ in range(3)] == [
+        "lap",
+        "lap_2",
+        "lap_3",
+    ]
+
+    def taken(folder, *_, **__):
+        raise FileExistsError
+
+    monkeypatch.setattr("pathlib.Path.mkdir", lambda *_, **options: options or taken(None))
+    with pytest.raises(DataError, match="already holds 9,999 folders named lap; choose another"):
+        new_folder(tmp_path, "lap")
+
+
+def rows(folder, *lines):
+    """A recording of these rows, each with an image of its own."""
+    folder.mkdir(exist_ok=True)
+    for number in range(len(lines)):
+        (folder / f"{number}.jpg").write_bytes(b"x")
+    text = "".join(f"{n}.jpg;{STOP.to_json()}{line}\n" for n, line in enumerate(lines))
+    (folder / "training.csv").write_text(text)
+    return folder
+
+
+def test_what_a_row_may_leave_out(tmp_path):
+    folder = rows(tmp_path / "lap", "", ";", ";5", ";5;", ";5;70;", ";0;70;pilot", f";{2**63 - 1}")
+    path = folder / "training.csv"
+    path.write_text(path.read_text().replace("1.jpg", "\n1.jpg", 1) + "   ")
+    session = read_session(folder)
+    assert session.problems == []
+    found = [(r.row, r.time_ns, r.sequence, r.source) for r in session.records]
+    assert found == [
+        (0, None, 0, "unknown"),
+        (2, None, 2, "unknown"),
+        (3, 5, 3, "unknown"),
+        (4, 5, 4, "unknown"),
+        (5, 5, 70, "unknown"),
+        (6, 0, 70, "pilot"),
+        (7, 2**63 - 1, 7, "unknown"),
+    ]
+    assert (session.info, session.deleted) == ({}, 0)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (";-1", "capture time -1 is no time in ns"),
+        (f";{2**63}", "is no time in ns"),
+        (";soon", "invalid literal"),
+        (";5;x", "invalid literal"),
+    ],
+)
+def test_a_row_that_says_nonsense_is_named(tmp_path, line, says):
+    folder = rows(tmp_path / "lap", "", line)
+    (problem,) = read_session(folder).problems
+    assert problem.startswith(f"{folder}/training.csv:2: skipped: ")
+    assert says in problem
+    (folder / "0.jpg").unlink()
+    with pytest.raises(DataError, match="no usable frame; first problem: .*:1: skipped: image"):
+        read_session(folder)
+
+
+@pytest.mark.parametrize("image", ["/etc/passwd", "../0.jpg", "images/../../0.jpg", "there/0.jpg"])
+def test_an_image_lies_in_the_session_or_is_not_read(tmp_path, image):
+    folder = rows(tmp_path / "lap", "")
+    (tmp_path / "0.jpg").write_bytes(b"x")
+    with open(folder / "training.csv", "a") as file:
+        file.write(f"{image};{STOP.to_json()}\n")
+    session = read_session(folder)
+    assert len(session.records) == 1
+    assert "lies outside" in session.problems[0] or "there/0.jpg is not there" in str(
+        session.problems[0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "says"), [("[]", "has schema list, this"), ('{"schema": 2}', "has schema 2, this")]
+)
+def test_a_session_json_that_is_not_ours(tmp_path, text, says):
+    folder = rows(tmp_path / "lap", "")
+    (folder / "session.json").write_text(text)
+    with pytest.raises(DataError, match=says):
+        read_session(folder)
+    (folder / "session.json").write_text("{}")
+    assert read_session(folder).info == {}
+
+
+def test_deleting_counts_only_rows_that_are_there_and_leaves_no_empty_list(tmp_path):
+    folder = rows(tmp_path / "lap", "", "", "")
+    delete_rows(folder, 0, 0)
+    delete_rows(folder, 1, 1)
+    delete_rows(folder, 1, 1)
+    session = read_session(folder)
+    assert ([record.row for record in session.records], session.deleted) == ([2], 2)
+    everything = read_session(folder, include_deleted=True)
+    assert (len(everything.records), everything.deleted) == (3, 2)
+    for _ in range(3):
+        assert (folder / "deleted.json").exists()
+        undo_delete(folder)
+    assert not (folder / "deleted.json").exists()
+    for first, last in ((-1, 0), (2, 1)):
+        with pytest.raises(DataError, match=f"rows {first} to {last} are no range"):
+            delete_rows(folder, first, last)
+
+
+def test_the_owner_may_sync_in_the_writers_stead(tmp_path, monkeypatch):
+    syncs, now = [], [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(os, "sync", lambda: syncs.append(now[0]))
+    with SessionWriter(tmp_path, width=64, height=48, fps=20, self_sync=False) as writer:
+        now[0] = 9.0
+        writer.append(b"jpeg", 1, 1, STOP, "human")
+        assert syncs == []
+        writer.sync()
+    assert syncs == [9.0, 9.0]
+    writer.close()
+    assert len(syncs) == 2
+    with SessionWriter(tmp_path, width=64, height=48, fps=20) as writer:
+        for second in (9.5, 9.6, 10.0, 10.2):
+            now[0] = second
+            writer.append(b"jpeg", 1, 1, STOP, "human")
+        assert syncs[2:] == [9.6, 10.2]
+    info = json.loads((writer.folder / "session.json").read_text())
+    assert (info["frames"], info["car"], info["vocabulary"]) == (4, "autcar", list(LABELS))
+    assert info["ended"] >= info["started"]
+    assert sum(writer.counts.values()) == 4
