@@ -1,24 +1,26 @@
-"""Mutation test of what guards the wheels: would its tests notice if it were wrong?
+"""Mutation test of what guards wheels, recordings and bundles: would its tests notice?
 
-    python -m tests.system.mutants [--only 17] [--jobs 2]
+    python -m tests.system.mutants [autcar.safety …] [--only 17] [--jobs 2]
 
-Changes ``autcar/safety.py`` and ``guardian.Watch`` in one place at a time (a comparison, a
-sign, a constant, a condition, a statement left out), runs their tests on each mutant, and
-lists those that no test notices. Each mutant runs in a fork, nothing on disk is changed.
+Changes ``autcar/safety.py``, ``guardian.Watch``, what writes and reads sessions, and
+``autcar/bundle.py`` in one place at a time (a comparison, a sign, a constant, a condition,
+a statement left out), runs their tests on each mutant, and lists those that no test
+notices. Each mutant runs in a fork, nothing on disk is changed.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
-import copy
+import gc
 import importlib
 import os
+import resource
 import signal
 import sys
 import time
 import types
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,13 +29,21 @@ import pytest
 from hypothesis import Phase, settings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-TIMEOUT_S = 60
+TIMEOUT_S, CPU_S = 600, 30
+"""When a mutant counts as never ending: a busy machine must not make it so."""
 
 TARGETS = (
     ("autcar.safety", None, "tests/autcar/test_safety.py"),
     ("autcar.guardian", "Watch", "tests/autcar/test_guardian.py"),
+    ("autcar.files", None, "tests/autcar/recording/test_session.py"),
+    ("autcar.recording.deletion", None, "tests/autcar/recording/test_session.py"),
+    ("autcar.recording.session", None, "tests/autcar/recording/test_session.py"),
+    ("autcar.bundle", None, "tests/autcar/test_bundle.py"),
 )
 """Module, the class in it or None for all, and the tests that must notice."""
+
+IN_ANOTHER_PROCESS = "kill_9"
+"""Tests that start a program of their own, which is never the mutant."""
 
 COMPARISONS = {
     ast.Lt: (ast.LtE, ast.GtE),
@@ -78,19 +88,22 @@ class Mutant:
     tree: ast.Module
 
 
-def mutants() -> Iterator[Mutant]:
-    """All of them, in the order of the source."""
+def mutants(modules: Container[str]) -> Iterator[Mutant]:
+    """All of them in these modules, in the order of the source."""
     number = 0
     for module, inside, tests in TARGETS:
+        if module not in modules:
+            continue
         source = Path(*module.split(".")).with_suffix(".py")
-        tree = ast.parse((REPOSITORY / source).read_text(encoding="utf-8"))
+        text = (REPOSITORY / source).read_text(encoding="utf-8")
+        tree = ast.parse(text)
         nodes = list(ast.walk(_part(tree, inside)))
         idle = _idle(tree)
         for index, node in enumerate(nodes):
             if node in idle:
                 continue
             for change in range(_changes(node)):
-                changed = copy.deepcopy(tree)
+                changed = ast.parse(text)
                 place = list(ast.walk(_part(changed, inside)))[index]
                 before = ast.unparse(place)
                 what = _mutate(changed, place, change)
@@ -106,7 +119,10 @@ def _idle(tree: ast.Module) -> set[ast.AST]:
     found: set[ast.AST] = set()
     for node in ast.walk(tree):
         match node:
-            case ast.ClassDef(decorator_list=decorators) if decorators:
+            case (
+                ast.ClassDef(decorator_list=decorators)
+                | ast.FunctionDef(decorator_list=decorators)
+            ):
                 for decorator in decorators:
                     found |= set(ast.walk(decorator))
             case ast.Assign(value=ast.Constant(value=str())):
@@ -189,7 +205,10 @@ def notice(mutant: Mutant) -> bool:
     while time.monotonic() < deadline:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
-            return os.waitstatus_to_exitcode(status) != 0
+            code = os.waitstatus_to_exitcode(status)
+            if code in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED):
+                raise SystemExit(f"{mutant.tests} cannot be run")
+            return code != 0
         time.sleep(0.01)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
@@ -199,14 +218,21 @@ def notice(mutant: Mutant) -> bool:
 def _run(mutant: Mutant) -> None:
     """Put the mutant in the module's place and run its tests. Does not return."""
     os.setpgid(0, 0)
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
+    os.sync = lambda: None  # waits for the whole machine's disk, hundreds of times
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
     try:
+        # Whatever was loaded to warm up knows the original.
+        for name in [name for name in sys.modules if name.split(".")[0] == "autcar"]:
+            del sys.modules[name]
         original = importlib.import_module(mutant.module)
         module = types.ModuleType(mutant.module)
         module.__file__ = original.__file__
         sys.modules[mutant.module] = module
+        package, _, name = mutant.module.rpartition(".")
+        setattr(sys.modules[package], name, module)
         exec(compile(mutant.tree, original.__file__ or "mutant", "exec"), module.__dict__)
         settings.register_profile(
             "mutants", phases=[Phase.explicit, Phase.generate], database=None, deadline=None
@@ -215,7 +241,8 @@ def _run(mutant: Mutant) -> None:
         options = [
             "-x",
             "-q",
-            "--noconftest",
+            "-k",
+            f"not {IN_ANOTHER_PROCESS}",
             "-p",
             "no:cacheprovider",
             "-p",
@@ -231,21 +258,32 @@ def _run(mutant: Mutant) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
+    every = [module for module, _, _ in TARGETS]
+    parser.add_argument("modules", nargs="*", metavar="MODULE", help=f"{', '.join(every)} (all)")
     parser.add_argument("--only", type=int, help="the number of one mutant")
     parser.add_argument("--jobs", type=int, default=2, help="at the same time (2)")
     arguments = parser.parse_args()
     os.chdir(REPOSITORY)
-    chosen = [m for m in mutants() if arguments.only in (None, m.number)]
+    modules = arguments.modules or every
+    if odd := set(modules) - set(every):
+        parser.error(f"{', '.join(odd)}: no such target; there are {', '.join(every)}")
+    chosen = [m for m in mutants(modules) if arguments.only in (None, m.number)]
+    for module in modules:
+        importlib.import_module(module)  # with NumPy and OpenCV, once for all forks
+    gc.freeze()  # or each fork's collector would copy all these trees
+    dead = same = 0
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        noticed = list(pool.map(notice, chosen))
-    survivors = [m for m, dead in zip(chosen, noticed, strict=True) if not dead]
-    same = [m for m in survivors if f"{m.module}: {m.what}" in EQUIVALENT]
-    for mutant in survivors:
-        why = EQUIVALENT.get(f"{mutant.module}: {mutant.what}", "SURVIVED")
-        print(f"{mutant.number:>4} {mutant.module}:{mutant.line}: {mutant.what}   {why}")
-    real = len(chosen) - len(same)
-    dead = len(chosen) - len(survivors)
-    print(f"{dead} of {real} mutants noticed ({dead / max(real, 1):.1%}), {len(same)} equivalent")
+        outcomes = zip(chosen, pool.map(notice, chosen), strict=True)
+        for done, (mutant, noticed) in enumerate(outcomes, 1):
+            dead += noticed
+            if not noticed:
+                why = EQUIVALENT.get(f"{mutant.module}: {mutant.what}", "SURVIVED")
+                same += why != "SURVIVED"
+                print(f"{mutant.number:>4} {mutant.module}:{mutant.line}: {mutant.what}   {why}")
+            if done % 25 == 0:
+                print(f"… {done} of {len(chosen)}", flush=True)
+    real = len(chosen) - same
+    print(f"{dead} of {real} mutants noticed ({dead / max(real, 1):.1%}), {same} equivalent")
     return 0 if dead == real else 1
 
 
