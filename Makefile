@@ -8,16 +8,17 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint docs bench models clean
+.PHONY: help setup demo test coverage lint docs bench models clean
 
 help:
-	@echo "make demo    a simulated car learns to drive: record, train, quantize, drive (about 5 minutes)"
-	@echo "make test    the tests (a few minutes)"
-	@echo "make lint    ruff, mypy and the import rules"
-	@echo "make bench   ours and Donkeycar in turn, with targets (20 minutes; BENCH=--quick: 2)"
-	@echo "make docs    the documentation as a site; a dead link is an error"
-	@echo "make models  make the shipped bundles in models/ anew"
-	@echo "make clean   remove .venv and what the demo made"
+	@echo "make demo      a simulated car learns to drive: record, train, quantize, drive (about 5 minutes)"
+	@echo "make test      the tests (a few minutes)"
+	@echo "make coverage  what the tests cover of the car's packages, line and branch (10 minutes)"
+	@echo "make lint      ruff, mypy and the import rules"
+	@echo "make bench     ours and Donkeycar in turn, with targets (20 minutes; BENCH=--quick: 2)"
+	@echo "make docs      the documentation as a site; a dead link is an error"
+	@echo "make models    make the shipped bundles in models/ anew"
+	@echo "make clean     remove .venv and what the demo made"
 
 setup: $(READY)
 
@@ -36,6 +37,14 @@ test: $(READY)
 	@$(BIN)/python -m pytest -n 2 --ignore=tests/faults --ignore=tests/system
 	@echo "faults and whole systems, one at a time: their times are promises"
 	@$(BIN)/python -m pytest tests/faults tests/system
+
+# Programs that a test starts are measured, too.
+coverage: $(READY)
+	@mkdir -p $(VENV)/coverage
+	@COVERAGE_FILE=$(CURDIR)/$(VENV)/coverage/data $(BIN)/python -m pytest -n 2 \
+		tests/autcar tests/capture tests/edge tests/hardware \
+		--cov --cov-report=json:$(VENV)/coverage/report.json --cov-report=
+	@$(BIN)/python scripts/check_coverage.py $(VENV)/coverage/report.json
 
 lint: $(READY)
 	@$(BIN)/ruff check .
