@@ -14,18 +14,17 @@ from autcar.vehicle import open_vehicle
 MS = 1_000_000
 
 
-def test_lockstep_runs_on_the_worlds_clock():
+def test_lockstep_runs_on_the_worlds_clock(monkeypatch):
+    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it slept"))
     with open_vehicle(Config(), realtime=False) as vehicle:
         vehicle.wheels.arm()
         assert vehicle.world is not None
         start = (vehicle.world.x, vehicle.world.y)
-        began = time.monotonic()
         vehicle.wheels.drive(0.7, 0.7, 0, 0)
         for number in range(40):
             frame = vehicle.camera.read()
             assert frame.time_ns == vehicle.clock() == (number + 1) * 50 * MS
         assert math.dist(start, (vehicle.world.x, vehicle.world.y)) == pytest.approx(0.84, rel=0.1)
-    assert time.monotonic() - began < 2
 
 
 def test_real_time_goes_through_the_guardian_and_the_wires(tmp_path):
