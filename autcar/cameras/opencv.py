@@ -13,9 +13,9 @@ import numpy as np
 
 from autcar.cameras.base import Camera, Frame, Image
 from autcar.cameras.pace import Pace
+from autcar.device_access import advice_for, holders_of
 from autcar.drivers import setting
 from autcar.errors import CameraError, CameraTimeoutError
-from autcar.holders import advice_for, holders_of
 
 _log = logging.getLogger(__name__)
 

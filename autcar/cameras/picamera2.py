@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from autcar.cameras.base import Camera, Frame
+from autcar.device_access import advice_for, holders_of
 from autcar.drivers import setting
 from autcar.errors import CameraError, CameraTimeoutError
-from autcar.holders import advice_for, holders_of
 
 _log = logging.getLogger(__name__)
 

@@ -272,7 +272,7 @@ def _strict_pins(machine: Machine) -> Finding:
 
 
 def _camera(machine: Machine) -> Finding:
-    from autcar.holders import holders_of
+    from autcar.device_access import holders_of
 
     listed = machine.run("rpicam-hello", "--list-cameras") or machine.run(
         "libcamera-hello", "--list-cameras"

@@ -184,13 +184,13 @@ def test_a_usb_camera_that_cannot_be_had(usb, tmp_path, monkeypatch):
     with pytest.raises(CameraError, match=r"video0 is in use by motion \(pid 812\); end that"):
         OpencvCamera(224, 168, 30.0, usb)
     monkeypatch.setattr(driver.Path, "exists", lambda self: True)
-    monkeypatch.setattr("autcar.holders.os.access", lambda *_: False)
+    monkeypatch.setattr("autcar.device_access.os.access", lambda *_: False)
     with pytest.raises(CameraError, match=r"not yours to use: sudo usermod -aG video \$USER"):
         OpencvCamera(224, 168, 30.0, usb)
 
 
 def test_who_holds_a_device(tmp_path):
-    from autcar.holders import holders_of
+    from autcar.device_access import holders_of
 
     process = tmp_path / "812"
     (process / "fd").mkdir(parents=True)
