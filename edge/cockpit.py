@@ -12,7 +12,7 @@ from autcar.config import Config
 from autcar.images import encode_jpeg
 from autcar.safety import MS
 from autcar.vehicle import Vehicle
-from edge.follow import tinted
+from edge.follower import tinted
 from edge.loop import Loop, Tick
 from edge.takeover import SharedWheels, Takeover
 

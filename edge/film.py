@@ -14,7 +14,7 @@ from autcar.errors import ConfigError, RuntimeMissingError
 from autcar.simulator.draw import world_map
 from autcar.simulator.score import Pose
 from autcar.vehicle import Vehicle
-from edge.follow import tinted
+from edge.follower import tinted
 from edge.loop import Tick
 
 FRAMES_A_SECOND = 10

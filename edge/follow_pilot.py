@@ -14,7 +14,7 @@ from autcar.commands import CLASSES, STOP
 from autcar.config import FollowSection
 from autcar.errors import BundleError
 from autcar.interpreter import Interpreter
-from edge.follow import BACKGROUND, HERO, PERSON, Follower, Mask, Sighting, sight
+from edge.follower import BACKGROUND, HERO, PERSON, Follower, Mask, Sighting, sight
 from edge.pilots import Scores, fastest_variant
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from autcar.vehicle import Vehicle
 from edge.cockpit import PilotCockpit
 from edge.drive import drive_vehicle
 from edge.drive_log import DriveLog, read_drive
-from edge.follow import HERO
+from edge.follower import HERO
 from edge.pilots import ConstantDecider, DecidingPilot
 from edge.takeover import SharedWheels
 from tests.cockpit_page import Page

@@ -13,8 +13,8 @@ from autcar.frame_statistics import look
 from autcar.safety import MS, Gate, Reason
 from autcar.vehicle import open_vehicle
 from edge.drive import drive_vehicle
-from edge.follow import tinted
 from edge.follow_pilot import FollowPilot, knowing
+from edge.follower import tinted
 
 LABELS = ("background", "people", "hero")
 STOP = COMMANDS.index("stop")

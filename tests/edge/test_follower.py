@@ -11,7 +11,7 @@ from autcar.commands import CLASSES, STOP
 from autcar.config import FollowSection
 from autcar.errors import ConfigError
 from autcar.safety import MS
-from edge.follow import HERO, PERSON, Follower, Sighting, sight
+from edge.follower import HERO, PERSON, Follower, Sighting, sight
 
 SETTINGS = FollowSection()
 NONE = Sighting(0)
