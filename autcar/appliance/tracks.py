@@ -115,7 +115,7 @@ def objection(outcomes: Sequence[Outcome]) -> str | None:
 
 def walk_behind_hero(bundle: Bundle) -> str | None:
     """Why a bundle that follows is not good enough on a simulated walk; None when it is."""
-    from edge.walks import walk
+    from edge.follow_closed_loop import walk
 
     found = walk(bundle, TRACKS[0][0], SECONDS)
     if found.well:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from autcar.bundle import Bundle, add_proof, load_bundle
 from autcar.progress import terminal_progress
-from edge.walks import IN_VIEW, NEAREST_M, REST_MS, Walk, walk
+from edge.follow_closed_loop import IN_VIEW, NEAREST_M, REST_MS, Walk, walk
 
 PAIRS, EPOCHS = 4000, 12
 WALKS, HIDES, HARD = range(201, 207), range(301, 306), range(401, 404)

@@ -14,8 +14,8 @@ from autcar.cameras.base import Frame
 from autcar.config import Config, FollowSection
 from autcar.images import read_image
 from autcar.simulator.follow_pictures import COLOURS, make_follow_pictures
+from edge.follow_closed_loop import IN_VIEW, NEAREST_M, REST_MS, walk
 from edge.follow_pilot import BundleEyes
-from edge.walks import IN_VIEW, NEAREST_M, REST_MS, walk
 from tests.conftest import REPOSITORY
 
 
