@@ -170,7 +170,7 @@ def _make_track_world(config: Config) -> MovingCar:
 
 
 def _make_people_world(config: Config) -> MovingCar:
-    from autcar.simulator.people import PeopleWorld, Scene, looking_up
+    from autcar.simulator.people_world import PeopleWorld, Scene, looking_up
 
     settings = config.simulator
     return PeopleWorld(

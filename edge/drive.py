@@ -300,7 +300,7 @@ def open_bundle(folder: str | Path, variant: str | None, config: Config) -> tupl
 
 def _expert(world: MovingCar, config: Config) -> tuple[Pilot, str]:
     """A pilot that knows the truth of a simulated world."""
-    from autcar.simulator.people import PeopleWorld
+    from autcar.simulator.people_world import PeopleWorld
 
     if isinstance(world, PeopleWorld):
         from edge.follow_pilot import knowing
@@ -316,7 +316,7 @@ def _expert(world: MovingCar, config: Config) -> tuple[Pilot, str]:
 
 def _score_of(world: MovingCar) -> Score | FollowScore:
     from autcar.simulator.follow_score import FollowScore
-    from autcar.simulator.people import PeopleWorld
+    from autcar.simulator.people_world import PeopleWorld
     from autcar.simulator.score import Score
     from autcar.simulator.world import World
 

@@ -9,7 +9,7 @@ from autcar.bundle import Bundle
 from autcar.config import CameraSection, Config, FollowSection
 from autcar.safety import Gate, Reason
 from autcar.simulator.follow_score import FollowScore
-from autcar.simulator.people import PeopleWorld
+from autcar.simulator.people_world import PeopleWorld
 from autcar.vehicle import open_vehicle
 from edge.drive import StatusLine, drive_vehicle
 from edge.follow_pilot import BundleEyes, FollowPilot, knowing

@@ -18,7 +18,7 @@ from edge.follower import BACKGROUND, HERO, PERSON, Follower, Mask, Sighting, si
 from edge.pilots import Scores, fastest_variant
 
 if TYPE_CHECKING:
-    from autcar.simulator.people import PeopleWorld
+    from autcar.simulator.people_world import PeopleWorld
 
 Probabilities = npt.NDArray[np.float32]
 
@@ -86,7 +86,7 @@ class BundleEyes:
 
 def knowing(world: PeopleWorld, settings: FollowSection | None = None) -> FollowPilot:
     """A pilot whose eyes are the simulated world's exact masks: what a network can come to."""
-    from autcar.simulator.people import LABELS
+    from autcar.simulator.people_world import LABELS
 
     each = np.eye(len(LABELS), dtype=np.float32)
     return FollowPilot(lambda frame: each[world.mask()], LABELS, settings)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from autcar.simulator.moving_car import MovingCar
 from autcar.simulator.paint import BAR_DEPTH_M
-from autcar.simulator.people import REACH_M, PeopleWorld, Pillar
+from autcar.simulator.people_world import REACH_M, PeopleWorld, Pillar
 from autcar.simulator.style import Colour
 from autcar.simulator.track import Track
 from autcar.simulator.world import CameraMount, Car, World

@@ -16,7 +16,7 @@ import numpy as np
 
 from autcar.errors import DataError
 from autcar.images import encode_jpeg, write_png
-from autcar.simulator.people import Mask, PeopleWorld, Scene, looking_up
+from autcar.simulator.people_world import Mask, PeopleWorld, Scene, looking_up
 from autcar.simulator.render import Image
 
 COLOURS = np.array([(255, 0, 0), (0, 255, 0), (0, 0, 255)], np.uint8)

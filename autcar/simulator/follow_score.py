@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from autcar.simulator.people import THE_HERO, PeopleWorld
+from autcar.simulator.people_world import THE_HERO, PeopleWorld
 from autcar.simulator.score import Pose
 
 SEEN_PIXELS = 12

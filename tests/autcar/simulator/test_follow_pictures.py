@@ -7,7 +7,7 @@ from autcar.cli import main
 from autcar.errors import DataError
 from autcar.images import read_image
 from autcar.simulator.follow_pictures import COLOURS, VIEWS, make_follow_pictures
-from autcar.simulator.people import LABELS, THE_HERO
+from autcar.simulator.people_world import LABELS, THE_HERO
 
 
 @pytest.fixture(scope="module")

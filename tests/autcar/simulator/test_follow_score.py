@@ -3,7 +3,7 @@
 import pytest
 
 from autcar.simulator.follow_score import FollowScore
-from autcar.simulator.people import PeopleWorld, Scene
+from autcar.simulator.people_world import PeopleWorld, Scene
 
 
 @pytest.fixture

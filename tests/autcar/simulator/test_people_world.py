@@ -7,9 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
+from autcar.simulator.billboards import HERO, random_look
 from autcar.simulator.draw import floor_map, world_map
-from autcar.simulator.figure import HERO, random_look
-from autcar.simulator.people import (
+from autcar.simulator.pedestrians import APART_M
+from autcar.simulator.people_world import (
     BACKGROUND,
     PERSON,
     REACH_M,
@@ -19,7 +20,6 @@ from autcar.simulator.people import (
     Scene,
     looking_up,
 )
-from autcar.simulator.walk import APART_M
 
 
 def place(one, x, y, heading=0.0):

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from autcar.simulator.figure import HERO, Look, Pose, Sprite, person, pillar, random_look
+from autcar.simulator.billboards import HERO, Look, Pose, Sprite, person, pillar, random_look
 from autcar.simulator.mount import CameraMount
 from autcar.simulator.moving_car import Car, MovingCar
 from autcar.simulator.paint import paint_floor
+from autcar.simulator.pedestrians import APART_M, TICK_S, Obstacle, Walker
 from autcar.simulator.render import Image, Renderer
 from autcar.simulator.style import Colour, Style
-from autcar.simulator.walk import APART_M, TICK_S, Obstacle, Walker
 
 Mask = npt.NDArray[np.uint8]
 
