@@ -82,14 +82,14 @@ def add_verbs(verbs: Any) -> None:
 
 def bench(arguments: argparse.Namespace) -> int:
     """Run the verb; returns the exit code."""
-    from autcar.appliance.shelf import Shelf
+    from autcar.appliance.model_store import ModelStore
     from autcar.bundle import load_bundle
     from autcar.config import load_config
     from autcar.machine import Machine, describe_machine
 
     wanted = _parts(arguments)
     config = load_config(arguments.config)
-    bundle = load_bundle(arguments.bundle or Shelf().active())
+    bundle = load_bundle(arguments.bundle or ModelStore().active())
     facts: dict[str, Any] = {"machine": describe_machine(), "bundle": str(bundle.folder)}
     print(f"{bundle.folder} on {facts['machine']}")
     before = Machine().temperature_c

@@ -15,8 +15,8 @@ from typing import Any
 
 from autcar.appliance import places
 from autcar.appliance.control import Control
+from autcar.appliance.model_store import ModelStore
 from autcar.appliance.service_mode import CAMERA_WAIT_S, open_when_there
-from autcar.appliance.shelf import Shelf
 from autcar.appliance.systemd import Notifier, service_log
 from autcar.config import load_config
 from autcar.errors import AutcarError, CameraError, CameraTimeoutError
@@ -38,8 +38,8 @@ def serve(arguments: argparse.Namespace) -> int:
     service = None
     try:
         config = load_config(arguments.config)
-        shelf = Shelf()
-        folder = Path(arguments.bundle) if arguments.bundle else shelf.active()
+        store = ModelStore()
+        folder = Path(arguments.bundle) if arguments.bundle else store.active()
         with open_when_there(config, notifier) as vehicle:
             notifier.step(f"loading {folder.resolve().name}")
             pilot, name = open_bundle(folder, arguments.variant, config)

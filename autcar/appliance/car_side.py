@@ -45,8 +45,8 @@ def _facts(_arguments: argparse.Namespace) -> int:
     from autcar import __version__
     from autcar.appliance import places
     from autcar.appliance.control import ControlError, ask
+    from autcar.appliance.model_store import ModelStore
     from autcar.appliance.service import UNITS, health
-    from autcar.appliance.shelf import Shelf
     from autcar.commands import LABELS
     from autcar.interpreter import find_runtime
     from autcar.machine import describe_machine
@@ -66,8 +66,8 @@ def _facts(_arguments: argparse.Namespace) -> int:
         "runtime": find_runtime()[0],
         "camera": [config.camera.width, config.camera.height, config.camera.fps],
         "labels": LABELS,
-        "model": Shelf().current(),
-        "previous": Shelf().previous(),
+        "model": ModelStore().current(),
+        "previous": ModelStore().previous(),
         "free_mb": shutil.disk_usage(there).free // 1_000_000,
         "services": {mode: health(unit)["says"] for mode, unit in UNITS.items()},
         "running": running,
@@ -77,9 +77,9 @@ def _facts(_arguments: argparse.Namespace) -> int:
 
 
 def _receive(_arguments: argparse.Namespace) -> int:
-    from autcar.appliance.shelf import Shelf
+    from autcar.appliance.model_store import ModelStore
 
-    print(json.dumps({"name": Shelf().receive(sys.stdin.buffer, _config())}))
+    print(json.dumps({"name": ModelStore().receive(sys.stdin.buffer, _config())}))
     return 0
 
 

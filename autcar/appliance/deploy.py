@@ -106,7 +106,7 @@ def deploy(car: RemoteCar, bundle: Bundle, forced: tuple[str, ...] = ()) -> str:
 
     Raises an :class:`AutcarError` that says why the old model still drives.
     """
-    from autcar.appliance.shelf import pack
+    from autcar.appliance.model_store import pack
 
     facts = car.ask("facts")
     check_fits(car, facts, bundle)

@@ -63,23 +63,23 @@ def switch(name: str, *, forced: tuple[str, ...] = (), by: str = "") -> str:
     ready, or not healthy for :data:`HEALTHY_S`, brings the old model back and raises
     :class:`SwitchError`. Until the trial is over a power cut brings the old one back, too.
     """
+    from autcar.appliance.model_store import ModelStore
     from autcar.appliance.service import UNITS, ServiceError, health, systemctl
-    from autcar.appliance.shelf import Shelf
 
-    shelf, unit = Shelf(), UNITS["drive"]
-    before = shelf.current()
-    shelf.find(name)
+    store, unit = ModelStore(), UNITS["drive"]
+    before = store.current()
+    store.find(name)
     if health(unit)["state"] not in ("active", "failed", "activating"):
-        shelf.switch(name)
-        shelf.note(name, "switched", forced, by)
+        store.switch(name)
+        store.note(name, "switched", forced, by)
         return f"{name} drives from the next start of {unit} on; it was not tried"
     refuse_while_driving()
     try:
-        with shelf.trial(name):
+        with store.trial(name):
             systemctl("reset-failed", unit, check=False)
             systemctl("restart", unit)
-            _see_healthy(shelf.find(name).name)
-            shelf.switch(name)
+            _see_healthy(store.find(name).name)
+            store.switch(name)
     except BaseException as error:
         # Ctrl-C or a connection that ends, too: nobody judged what the service runs now.
         said = str(error) or type(error).__name__
@@ -87,14 +87,14 @@ def switch(name: str, *, forced: tuple[str, ...] = (), by: str = "") -> str:
             said = f"the service did not become ready: {health(unit)['status'] or error}"
         systemctl("reset-failed", unit, check=False)
         systemctl("restart", unit, check=False)
-        shelf.note(name, f"taken back: {said}", forced, by)
+        store.note(name, f"taken back: {said}", forced, by)
         if not isinstance(error, AutcarError):
             raise
         state = health(unit)["state"]
         raise SwitchError(
             f"{name} was taken back, {before} drives again (its service is {state}): {said}"
         ) from error
-    shelf.note(name, "drives", forced, by)
+    store.note(name, "drives", forced, by)
     return f"{name} is ready and healthy; it drives from now on, once armed"
 
 
@@ -133,15 +133,15 @@ def _see_healthy(folder: str) -> None:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    from autcar.appliance.shelf import SHIPPED, Shelf, as_dict
+    from autcar.appliance.model_store import SHIPPED, ModelStore, as_dict
 
-    shelf = Shelf()
-    models = shelf.models()
+    store = ModelStore()
+    models = store.models()
     if arguments.json:
         for model in models:
             print(json.dumps(as_dict(model)))
         return 0
-    print(f"{'*' if shelf.current() == SHIPPED else ' '} {SHIPPED:<44} comes with autcar")
+    print(f"{'*' if store.current() == SHIPPED else ' '} {SHIPPED:<44} comes with autcar")
     for model in models:
         notes = [f"{model.size / 1000:,.0f} kB"]
         notes += ["the one before"] * model.previous + ["on trial"] * model.on_trial
@@ -159,18 +159,18 @@ def _use(arguments: argparse.Namespace) -> int:
 
 
 def _rollback(_arguments: argparse.Namespace) -> int:
-    from autcar.appliance.shelf import Shelf, ShelfError
+    from autcar.appliance.model_store import ModelStore, ModelStoreError
 
-    previous = Shelf().previous()
+    previous = ModelStore().previous()
     if previous is None:
-        raise ShelfError("no model drove before this one; see `autcar models list`")
+        raise ModelStoreError("no model drove before this one; see `autcar models list`")
     print(switch(previous))
     return 0
 
 
 def _remove(arguments: argparse.Namespace) -> int:
-    from autcar.appliance.shelf import Shelf
+    from autcar.appliance.model_store import ModelStore
 
-    Shelf().remove(arguments.name)
+    ModelStore().remove(arguments.name)
     print(f"{arguments.name} is gone")
     return 0

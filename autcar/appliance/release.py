@@ -71,7 +71,7 @@ def _parity(bundle: Bundle) -> str | None:
 def _simulator(bundle: Bundle) -> str | None:
     if bundle.manifest.task == "classify":
         return None  # what classifies has no lane to keep and nobody to follow
-    from autcar.appliance.tracks import drive_tracks, objection, walk_behind_hero
+    from autcar.appliance.simulator_trial import drive_tracks, objection, walk_behind_hero
 
     if bundle.manifest.task == "follow":
         return walk_behind_hero(bundle)

@@ -136,8 +136,8 @@ class Slots:
             _run([program, "drive", "--fast", "--seconds", str(_CHECKED_S)], folder)
 
     def _switch(self, slot: Path) -> None:
+        from autcar.appliance.model_store import point
         from autcar.appliance.service import UNITS, health, systemctl
-        from autcar.appliance.shelf import point
 
         running = [unit for unit in UNITS.values() if health(unit)["state"] == "active"]
         try:

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from autcar.appliance.model_store import check_runs
 from autcar.appliance.release import objections
-from autcar.appliance.shelf import check_runs
 from autcar.bundle import load_bundle, shipped_bundle
 from autcar.cameras.base import Frame
 from autcar.config import Config, FollowSection

@@ -468,7 +468,7 @@ def another_model(name: str) -> bytes:
     import io
     import shutil
 
-    from autcar.appliance.shelf import pack
+    from autcar.appliance.model_store import pack
     from autcar.bundle import shipped_bundle
 
     folder = Path("/tmp") / name
@@ -669,7 +669,7 @@ def update() -> dict:
 
 def deploy_by_ssh() -> dict:
     """As on a Raspberry Pi: a user in the car's group who may use sudo, over the car's sshd."""
-    from autcar.appliance.shelf import Shelf
+    from autcar.appliance.model_store import ModelStore
 
     fresh()
     home = Path("/home/pi/.ssh")
@@ -699,20 +699,20 @@ def deploy_by_ssh() -> dict:
         "status": status,
         "back": back,
         "after": ask("status")["folder"],
-        "left": [str(path) for path in Shelf().state.rglob(".*")],
+        "left": [str(path) for path in ModelStore().state.rglob(".*")],
     }
 
 
 def trial_before_power_off() -> dict:
     """The power goes while a model is on trial."""
-    from autcar.appliance.shelf import Shelf
+    from autcar.appliance.model_store import ModelStore
 
     fresh()
     name = receive("fourth")
     subprocess.Popen(["autcar", "models", "use", name])
     link = RUN / "trial"
     wait(lambda: link.is_symlink() and _drives(name), what="the trial")
-    return {"name": name, "current": Shelf().current()}
+    return {"name": name, "current": ModelStore().current()}
 
 
 def _drives(name: str) -> bool:
@@ -723,12 +723,12 @@ def _drives(name: str) -> bool:
 
 
 def after_trial() -> dict:
-    from autcar.appliance.shelf import Shelf
+    from autcar.appliance.model_store import ModelStore
 
     wait(lambda: is_ready() or is_ready(unit=CAPTURE), 30, "a service after the boot")
     # Its owner chose, before the power went, that it drives off by itself.
     wait(lambda: ask("status")["armed"], what="a car that armed itself")
-    return {"current": Shelf().current(), "status": ask("status")}
+    return {"current": ModelStore().current(), "status": ask("status")}
 
 
 def remove() -> dict:

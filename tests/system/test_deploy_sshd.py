@@ -145,7 +145,7 @@ def test_the_car_itself_refuses_what_lies_about_its_size(red, workstation, tmp_p
 def test_an_upload_that_is_cut_leaves_nothing(red, workstation, tmp_path, cut):
     import io
 
-    from autcar.appliance.shelf import pack
+    from autcar.appliance.model_store import pack
 
     before = red.drives()
     whole = io.BytesIO()
@@ -165,7 +165,7 @@ def test_an_upload_that_is_cut_leaves_nothing(red, workstation, tmp_path, cut):
 def test_a_connection_that_is_killed_in_the_middle(red, workstation, tmp_path):
     import io
 
-    from autcar.appliance.shelf import pack
+    from autcar.appliance.model_store import pack
 
     before = red.drives()
     whole = io.BytesIO()

@@ -14,7 +14,7 @@ import pytest
 from autcar import cli
 from autcar.appliance.car_side import DIGESTS
 from autcar.appliance.control import Control
-from autcar.appliance.shelf import SHIPPED, Shelf, pack
+from autcar.appliance.model_store import SHIPPED, ModelStore, pack
 from autcar.bundle import shipped_bundle
 
 
@@ -58,12 +58,12 @@ def test_a_bundle_is_taken_and_used(asked, car):
     code, said, _ = asked("receive", feed=uploaded())
     name = json.loads(said)["name"]
     assert code == 0
-    assert Shelf().current() == SHIPPED
+    assert ModelStore().current() == SHIPPED
     code, said, _ = asked("use", name, "--forced", "parity", "--by", "me@here")
     assert code == 0
     assert "was not tried" in json.loads(said)["said"]
-    assert Shelf().current() == name
-    (entry,) = Shelf().history()
+    assert ModelStore().current() == name
+    (entry,) = ModelStore().history()
     assert (entry["forced"], entry["by"]) == (["parity"], "me@here")
 
 

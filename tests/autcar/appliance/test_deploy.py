@@ -1,4 +1,4 @@
-"""Models on the car's shelf, the gate on the workstation, cars by name."""
+"""Models on the car's store, the gate on the workstation, cars by name."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 
 from autcar.appliance.deploy import DeployError, check_fits
 from autcar.appliance.fleet import CarError, RemoteCar, find_cars, with_each
+from autcar.appliance.model_store import SHIPPED, ModelStore, ModelStoreError, check_runs, pack
 from autcar.appliance.release import objections
-from autcar.appliance.shelf import SHIPPED, Shelf, ShelfError, check_runs, pack
 from autcar.bundle import load_bundle, shipped_bundle
 from autcar.cli import build_parser
 from autcar.config import Config
@@ -36,83 +36,86 @@ def stream_of(bundle: Path) -> io.BytesIO:
 
 
 @pytest.fixture
-def shelf(tmp_path):
-    return Shelf(tmp_path / "state", tmp_path / "run")
+def store(tmp_path):
+    return ModelStore(tmp_path / "state", tmp_path / "run")
 
 
-def test_an_empty_shelf_drives_what_was_shipped(shelf):
-    assert shelf.active() == shipped_bundle()
-    assert shelf.current() == SHIPPED
-    assert shelf.previous() is None
-    assert shelf.models() == []
+def test_an_empty_store_drives_what_was_shipped(store):
+    assert store.active() == shipped_bundle()
+    assert store.current() == SHIPPED
+    assert store.previous() is None
+    assert store.models() == []
 
 
-def test_a_model_comes_switches_goes_back_and_goes(shelf, tmp_path):
-    first = shelf.receive(stream_of(bundle_called(tmp_path, "first")), Config())
-    second = shelf.receive(stream_of(bundle_called(tmp_path, "se/../cond x")), Config())
+def test_a_model_comes_switches_goes_back_and_goes(store, tmp_path):
+    first = store.receive(stream_of(bundle_called(tmp_path, "first")), Config())
+    second = store.receive(stream_of(bundle_called(tmp_path, "se/../cond x")), Config())
     assert second.startswith("se-cond-x-")
-    assert shelf.current() == SHIPPED  # received is not driving
-    shelf.switch(first)
-    assert (shelf.current(), shelf.previous()) == (first, SHIPPED)
-    shelf.switch(second)
-    assert (shelf.current(), shelf.previous()) == (second, first)
-    assert shelf.active().name == second
-    shelf.switch(SHIPPED)
-    assert (shelf.active(), shelf.previous()) == (shipped_bundle(), second)
-    shelf.switch(second)
-    with pytest.raises(ShelfError, match="is what the car drives with"):
-        shelf.remove(second)
-    shelf.remove(first)
-    assert [model.name for model in shelf.models()] == [second]
+    assert store.current() == SHIPPED  # received is not driving
+    store.switch(first)
+    assert (store.current(), store.previous()) == (first, SHIPPED)
+    store.switch(second)
+    assert (store.current(), store.previous()) == (second, first)
+    assert store.active().name == second
+    store.switch(SHIPPED)
+    assert (store.active(), store.previous()) == (shipped_bundle(), second)
+    store.switch(second)
+    with pytest.raises(ModelStoreError, match="is what the car drives with"):
+        store.remove(second)
+    store.remove(first)
+    assert [model.name for model in store.models()] == [second]
     with pytest.raises(DataNotFoundError, match="there are shipped, se-cond"):
-        shelf.switch(first)
+        store.switch(first)
     with pytest.raises(DataNotFoundError):
-        shelf.find("../models/" + second)
+        store.find("../models/" + second)
 
 
-def test_the_same_model_twice_is_one(shelf, tmp_path):
+def test_the_same_model_twice_is_one(store, tmp_path):
     bundle = bundle_called(tmp_path, "same")
-    names = {shelf.receive(stream_of(bundle), Config()) for _ in range(2)}
-    assert len(names) == len(shelf.models()) == 1
-    assert not list(shelf.folder.glob(".*"))
+    names = {store.receive(stream_of(bundle), Config()) for _ in range(2)}
+    assert len(names) == len(store.models()) == 1
+    assert not list(store.folder.glob(".*"))
 
 
-def test_a_trial_is_over_with_its_end_and_after_a_boot(shelf, tmp_path):
-    name = shelf.receive(stream_of(bundle_called(tmp_path, "tried")), Config())
-    with shelf.trial(name):
-        assert shelf.active().name == name
-        assert shelf.current() == SHIPPED
-        assert shelf.models()[0].on_trial
-        rebooted = Shelf(shelf.state, tmp_path / "empty-after-boot")
+def test_a_trial_is_over_with_its_end_and_after_a_boot(store, tmp_path):
+    name = store.receive(stream_of(bundle_called(tmp_path, "tried")), Config())
+    with store.trial(name):
+        assert store.active().name == name
+        assert store.current() == SHIPPED
+        assert store.models()[0].on_trial
+        rebooted = ModelStore(store.state, tmp_path / "empty-after-boot")
         assert rebooted.active() == shipped_bundle()
-        with pytest.raises(ShelfError, match="another model is on trial"), shelf.trial(SHIPPED):
+        with (
+            pytest.raises(ModelStoreError, match="another model is on trial"),
+            store.trial(SHIPPED),
+        ):
             pass
-        assert shelf.active().name == name
-    assert shelf.active() == shipped_bundle()
+        assert store.active().name == name
+    assert store.active() == shipped_bundle()
     # Who tried it has died: its lock is gone, the link is not.
-    (tmp_path / "run/trial").symlink_to(shelf.find(name))
-    assert shelf.active() == shipped_bundle()
+    (tmp_path / "run/trial").symlink_to(store.find(name))
+    assert store.active() == shipped_bundle()
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.9, 0.999])
-def test_a_stream_that_ends_early_leaves_nothing(shelf, tmp_path, share):
+def test_a_stream_that_ends_early_leaves_nothing(store, tmp_path, share):
     whole = stream_of(bundle_called(tmp_path, "cut")).getvalue()
     end = len(whole.rstrip(b"\0"))
     with pytest.raises((DataError, BundleError)):
-        shelf.receive(io.BytesIO(whole[: int(share * end)]), Config())
-    assert list(shelf.folder.iterdir()) == []
+        store.receive(io.BytesIO(whole[: int(share * end)]), Config())
+    assert list(store.folder.iterdir()) == []
 
 
-def test_what_a_killed_upload_left_is_swept(shelf, tmp_path):
-    left = shelf.folder / ".incoming.99999999"
+def test_what_a_killed_upload_left_is_swept(store, tmp_path):
+    left = store.folder / ".incoming.99999999"
     left.mkdir(parents=True)
     (left / "int8.tflite").write_bytes(b"half")
-    shelf.receive(stream_of(bundle_called(tmp_path, "next")), Config())
+    store.receive(stream_of(bundle_called(tmp_path, "next")), Config())
     assert not left.exists()
 
 
 @pytest.mark.parametrize("name", ["../evil", "/tmp/evil", "sub/evil", ".hidden"])
-def test_no_file_is_written_outside(shelf, name):
+def test_no_file_is_written_outside(store, name):
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w|") as tar:
         entry = tarfile.TarInfo(name)
@@ -120,10 +123,10 @@ def test_no_file_is_written_outside(shelf, name):
         tar.addfile(entry, io.BytesIO(b"evil"))
     stream.seek(0)
     with pytest.raises(DataError, match="does not take"):
-        shelf.receive(stream, Config())
+        store.receive(stream, Config())
 
 
-def test_no_link_is_followed(shelf):
+def test_no_link_is_followed(store):
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w|") as tar:
         entry = tarfile.TarInfo("manifest.json")
@@ -131,7 +134,7 @@ def test_no_link_is_followed(shelf):
         tar.addfile(entry)
     stream.seek(0)
     with pytest.raises(DataError, match="does not take"):
-        shelf.receive(stream, Config())
+        store.receive(stream, Config())
 
 
 def test_a_car_takes_only_what_fits_and_keeps_up(tmp_path):
@@ -147,12 +150,12 @@ def test_a_car_takes_only_what_fits_and_keeps_up(tmp_path):
         check_runs(lying, other)
 
 
-def test_a_torn_log_of_deployments_is_read(shelf):
-    shelf.note("one", "drives", ("parity",))
-    shelf.note("two", "drives")
-    log = shelf.state / "deployments.jsonl"
+def test_a_torn_log_of_deployments_is_read(store):
+    store.note("one", "drives", ("parity",))
+    store.note("two", "drives")
+    log = store.state / "deployments.jsonl"
     log.write_bytes(log.read_bytes()[:-9])
-    assert [entry["model"] for entry in shelf.history()] == ["one"]
+    assert [entry["model"] for entry in store.history()] == ["one"]
 
 
 def with_metrics(tmp_path, name, change):

@@ -10,8 +10,8 @@ import pytest
 from autcar import cli
 from autcar.appliance import models
 from autcar.appliance.control import ControlError
+from autcar.appliance.model_store import SHIPPED, ModelStore, point
 from autcar.appliance.models import SwitchError, switch
-from autcar.appliance.shelf import SHIPPED, Shelf, point
 from autcar.bundle import shipped_bundle
 from tests.autcar.appliance.conftest import put, shows, told
 
@@ -21,7 +21,7 @@ TAKEN_BACK = [f"reset-failed {UNIT}", f"restart {UNIT}"]
 
 @pytest.fixture
 def running(car, programs, monkeypatch):
-    """A car whose service is up, with a model ``new`` on its shelf; yields what it answers."""
+    """A car whose service is up, with a model ``new`` on its store; yields what it answers."""
     shows(programs, ActiveState="active", StatusText="default: at rest")
     shutil.copytree(shipped_bundle(), car / "state/models/new")
     (car / "car.toml").write_text("[camera]\nfps = 20\n")
@@ -41,8 +41,8 @@ def test_a_model_that_does_well_drives_from_now_on(running, programs):
         "new is ready and healthy; it drives from now on, once armed"
     )
     assert told(programs) == TAKEN_BACK  # the same two: started anew, once
-    assert (Shelf().current(), Shelf().previous()) == ("new", SHIPPED)
-    assert Shelf().history()[-1]["outcome"] == "drives"
+    assert (ModelStore().current(), ModelStore().previous()) == ("new", SHIPPED)
+    assert ModelStore().history()[-1]["outcome"] == "drives"
 
 
 @pytest.mark.parametrize(
@@ -60,9 +60,9 @@ def test_a_model_that_does_not_is_taken_back(running, programs, monkeypatch, wro
     with pytest.raises(SwitchError, match=f"new was taken back, shipped drives again.*{why}"):
         switch("new")
     assert told(programs) == TAKEN_BACK * 2
-    assert Shelf().current() == SHIPPED
-    assert Shelf().active() == shipped_bundle()
-    assert Shelf().history()[-1]["outcome"].startswith("taken back")
+    assert ModelStore().current() == SHIPPED
+    assert ModelStore().active() == shipped_bundle()
+    assert ModelStore().history()[-1]["outcome"].startswith("taken back")
 
 
 def test_a_service_that_does_not_start_is_taken_back(running, programs):
@@ -71,19 +71,19 @@ def test_a_service_that_does_not_start_is_taken_back(running, programs):
     put(programs, "systemctl", f"{script}\n[ $1 != restart ] || exit 1")
     with pytest.raises(SwitchError, match="did not become ready: no camera"):
         switch("new")
-    assert Shelf().current() == SHIPPED
+    assert ModelStore().current() == SHIPPED
 
 
 def test_a_trial_that_is_interrupted_is_taken_back(running, programs, monkeypatch):
     def interrupted(folder):
-        assert Shelf().active().name == "new"
+        assert ModelStore().active().name == "new"
         raise KeyboardInterrupt
 
     monkeypatch.setattr(models, "_see_healthy", interrupted)
     with pytest.raises(KeyboardInterrupt):
         switch("new")
     assert told(programs) == TAKEN_BACK * 2
-    assert Shelf().active() == shipped_bundle()
+    assert ModelStore().active() == shipped_bundle()
 
 
 def test_a_car_that_drives_is_left_alone(running, programs):
@@ -102,13 +102,13 @@ def test_with_no_service_it_is_switched_untried(car, programs, capsys):
     assert "it was not tried" in capsys.readouterr().out
     assert cli.main(["models", "use", "two"]) == 0
     assert cli.main(["models", "rollback"]) == 0
-    assert Shelf().current() == "one"
+    assert ModelStore().current() == "one"
     assert cli.main(["models", "remove", "one"]) == 2
     assert "`autcar models use ANOTHER` first" in capsys.readouterr().err
     assert cli.main(["models", "remove", "two"]) == 0
     assert capsys.readouterr().out == "two is gone\n"
-    assert [model.name for model in Shelf().models()] == ["one"]
-    assert Shelf().previous() is None
+    assert [model.name for model in ModelStore().models()] == ["one"]
+    assert ModelStore().previous() is None
     assert told(programs) == []
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from autcar.appliance import tracks
-from autcar.appliance.tracks import NEEDED, TRACKS, Outcome, drive_track, objection
+from autcar.appliance import simulator_trial
+from autcar.appliance.simulator_trial import NEEDED, TRACKS, Outcome, drive_track, objection
 from autcar.bundle import shipped_bundle
 from autcar.commands import Command
 from edge.pilots import ConstantDecider, DecidingPilot
@@ -19,7 +19,7 @@ from edge.pilots import ConstantDecider, DecidingPilot
 def test_a_pilot_that_does_not_drive_is_found_out(monkeypatch, command, fault):
     pilot = DecidingPilot(ConstantDecider(command))
     monkeypatch.setattr("edge.pilots.BundlePilot", lambda bundle: pilot)
-    monkeypatch.setattr(tracks, "SECONDS", 8.0)
+    monkeypatch.setattr(simulator_trial, "SECONDS", 8.0)
     outcome = drive_track(str(shipped_bundle()), *TRACKS[0])
     assert outcome.fault is not None
     assert pytest.approx(0) == outcome.difficulty
@@ -29,7 +29,7 @@ def test_a_pilot_that_does_not_drive_is_found_out(monkeypatch, command, fault):
 
 
 def test_a_drive_that_takes_too_long_is_ended(monkeypatch):
-    monkeypatch.setattr(tracks, "AT_MOST_S", 0.0)
+    monkeypatch.setattr(simulator_trial, "AT_MOST_S", 0.0)
     outcome = drive_track(str(shipped_bundle()), *TRACKS[0])
     assert outcome.fault == "did not finish within 0 s"
 

@@ -28,7 +28,7 @@ _FEWEST_FREE = 50_000_000
 _LOCK = "trial.lock"
 
 
-class ShelfError(AutcarError, RuntimeError):
+class ModelStoreError(AutcarError, RuntimeError):
     """What was asked of the models on the car cannot be done."""
 
 
@@ -45,7 +45,7 @@ class Shelved:
     problem: str = ""
 
 
-class Shelf:
+class ModelStore:
     """The models below the car's state folder."""
 
     def __init__(self, state: Path | None = None, running: Path | None = None) -> None:
@@ -104,7 +104,7 @@ class Shelf:
         self._make()
         free = shutil.disk_usage(self.folder).free
         if free < _FEWEST_FREE:
-            raise ShelfError(
+            raise ModelStoreError(
                 f"only {free / 1e6:.0f} MB are free below {self.folder}; remove a model "
                 f"(`autcar models list`) or recordings first"
             )
@@ -149,7 +149,7 @@ class Shelf:
     def trial(self, name: str) -> Iterator[None]:
         """Let a service that starts now drive ``name``; afterwards, or after a boot, no more.
 
-        Nor when whoever tries it has died. Raises :class:`ShelfError` during another trial.
+        Nor when whoever tries it has died. Raises :class:`ModelStoreError` during another trial.
         """
         import fcntl
 
@@ -164,7 +164,7 @@ class Shelf:
                 except BlockingIOError:
                     time.sleep(0.05)
                     if attempt == 9:
-                        raise ShelfError(
+                        raise ModelStoreError(
                             "another model is on trial right now; wait a little, then try again"
                         ) from None
             try:
@@ -201,10 +201,10 @@ class Shelf:
         _sync_folder(self.state)
 
     def remove(self, name: str) -> None:
-        """Delete a model. Raises :class:`ShelfError` for the one that drives."""
+        """Delete a model. Raises :class:`ModelStoreError` for the one that drives."""
         folder = self.find(name)
         if name in (self.current(), SHIPPED):
-            raise ShelfError(
+            raise ModelStoreError(
                 f"{name} is what the car drives with; `autcar models use ANOTHER` first"
             )
         if name == self.previous():
@@ -250,14 +250,14 @@ class Shelf:
         except PermissionError:
             allowed = False
         if not allowed:
-            raise ShelfError(
+            raise ModelStoreError(
                 f"{self.folder} is not yours to write; join its group with `sudo usermod -aG "
                 f"autcar $USER` and log in again, or set sudo = true for this car in cars.toml"
             )
 
 
 def shelf_name(bundle: Bundle) -> str:
-    """A bundle's name on the shelf: its own and the start of its manifest's digest."""
+    """A bundle's name in the store: its own and the start of its manifest's digest."""
     plain = re.sub(r"[^A-Za-z0-9_]+", "-", bundle.manifest.name).strip("-") or "model"
     return f"{plain[:40]}-{bundle.digest[:8]}"
 
@@ -306,7 +306,7 @@ def check_runs(bundle: Bundle, config: Config) -> dict[str, float]:
 
 
 def pack(folder: Path, to: IO[bytes]) -> None:
-    """Write a bundle as the tar stream that :meth:`Shelf.receive` takes."""
+    """Write a bundle as the tar stream that :meth:`ModelStore.receive` takes."""
     bundle = load_bundle(folder)
     names = [MANIFEST, "card.md", *(variant.file for variant in bundle.manifest.variants)]
     parcel.pack((folder / name for name in names if (folder / name).is_file()), to)
