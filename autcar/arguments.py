@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from autcar.errors import ConfigError
 
 
-def positive(text: str) -> int:
-    """A whole number from 1."""
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
+def _read(kind: Callable[[str], Any], expected: str, fits: Callable[[Any], bool]) -> Any:
+    """A reader of one value, whose error says what is ``expected``."""
+
+    def read(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not fits(value):
+            raise argparse.ArgumentTypeError(f"{text!r} is not {expected}")
+        return value
+
+    return read
 
 
-def seconds(text: str) -> float:
-    """A time in seconds, more than 0."""
-    number = float(text)
-    if not (number > 0 and math.isfinite(number)):
-        raise ValueError(text)
-    return number
+positive = _read(int, "a whole number from 1", lambda number: number >= 1)
+natural = _read(int, "a whole number from 0", lambda number: number >= 0)
+port = _read(int, "a port from 0 (any free one) to 65535", lambda number: 0 <= number <= 65535)
+share = _read(float, "a number from 0 to 1", lambda number: 0 <= number <= 1)
+above_zero = _read(float, "a number above 0", lambda number: 0 < number < math.inf)
+from_zero = _read(float, "a number from 0", lambda number: 0 <= number < math.inf)
+seconds = _read(float, "a number of seconds above 0", lambda number: 0 < number < math.inf)
 
 
 def refuse_unused(

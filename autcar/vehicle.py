@@ -53,6 +53,8 @@ def open_vehicle(config: Config, *, realtime: bool = True) -> Vehicle:
     only a car that is simulated throughout can do that, any other raises
     :class:`ConfigError`.
     """
+    # First of all, for the sake of its message: a name that is not known.
+    DRIVERS.find(config.motors.driver)
     simulated = config.camera.driver == config.motors.driver == "simulator"
     if not realtime and not simulated:
         raise ConfigError(
@@ -100,8 +102,6 @@ def _open_real(config: Config) -> Vehicle:
             f"{config.motors.driver!r}; set [camera] driver to picamera2 or opencv"
         )
     options = dict(config.motors.options)
-    # Asked here as well, for the sake of its message: a name that is not known.
-    DRIVERS.find(config.motors.driver)
     with ExitStack() as stack:
         if config.motors.driver == "simulator":
             options["wires"] = _wires_path(config, stack)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from autcar.arguments import positive, refuse_unused, seconds
+from autcar.arguments import natural, port, positive, refuse_unused, seconds
 
 _EXAMPLES = """\
 examples:
@@ -37,11 +37,11 @@ def add_verbs(verbs: Any) -> None:
         default="human",
         help="who drives: you, or the simulator's expert, faster than real time (human)",
     )
-    parser.add_argument("--seed", type=int, help="the simulated track; overrides [simulator] seed")
+    parser.add_argument("--seed", type=natural, help="simulated track; overrides [simulator] seed")
     parser.add_argument("--output", metavar="FOLDER", help="overrides [record] folder")
     human = parser.add_argument_group("driven by hand")
     human.add_argument("--listen", metavar="ADDRESS", help="overrides [cockpit] listen")
-    human.add_argument("--port", type=int, help="overrides [cockpit] port; 0 takes any free one")
+    human.add_argument("--port", type=port, help="overrides [cockpit] port; 0 takes any free one")
     human.add_argument("--pair", action="store_true", help="ask for a pairing code here, too")
     human.add_argument("--no-cockpit", action="store_true", help="serve no page")
     human.add_argument("--keyboard", action="store_true", help="drive from this terminal")

@@ -7,7 +7,7 @@ import gc
 import os
 from typing import Any
 
-from autcar.arguments import refuse_unused, seconds
+from autcar.arguments import natural, refuse_unused, seconds
 
 _EXAMPLES = """\
 examples:
@@ -57,7 +57,7 @@ def _add_drive(verbs: Any) -> None:
         help="who drives (bundle); expert and straight are for the simulator",
     )
     parser.add_argument("--seconds", type=seconds, help="stop after this long (default: Ctrl-C)")
-    parser.add_argument("--seed", type=int, help="the simulated track; overrides [simulator] seed")
+    parser.add_argument("--seed", type=natural, help="simulated track; overrides [simulator] seed")
     parser.add_argument(
         "--fast", action="store_true", help="simulated car only: faster than real time, 60 s"
     )

@@ -16,6 +16,7 @@ from typing import Any
 
 from autcar.appliance import places
 from autcar.appliance.control import ask
+from autcar.arguments import positive
 from autcar.config import Config, load_config, template
 from autcar.errors import AutcarError, ConfigError
 from autcar.motors import DRIVERS
@@ -69,7 +70,7 @@ def add_verbs(verbs: Any) -> None:
 
     logs = _action(actions, "logs", "what the services said", _logs)
     logs.add_argument("-f", "--follow", action="store_true", help="and what they go on to say")
-    logs.add_argument("-n", "--lines", type=int, default=100, help="how many lines (100)")
+    logs.add_argument("-n", "--lines", type=positive, default=100, help="how many lines (100)")
 
     text = "start a service, also one that has given up; the other one ends"
     _mode(_action(actions, "start", text, _start), "which (drive)")

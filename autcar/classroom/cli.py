@@ -8,6 +8,7 @@ import webbrowser
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from autcar.arguments import port
 from autcar.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def add_verbs(verbs: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     fleet.add_argument("cars", nargs="*", metavar="CAR", help="names in cars.toml, or addresses")
-    fleet.add_argument("--port", type=int, default=PORT, help=f"of the page, 0: any ({PORT})")
+    fleet.add_argument("--port", type=port, default=PORT, help=f"of the page, 0: any ({PORT})")
     fleet.add_argument("--no-browser", action="store_true", help="do not open a browser")
     fleet.set_defaults(run=_fleet)
 

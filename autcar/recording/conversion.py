@@ -71,8 +71,9 @@ def export_recordings(
     Raises :class:`DataError` when ``target`` is not empty.
     """
     target = Path(target)
-    if target.exists() and any(target.iterdir()):
-        raise DataError(f"{target} is not empty; name a new folder")
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        what = "is not empty" if target.is_dir() else "is a file"
+        raise DataError(f"{target} {what}; name a new folder")
     sessions = [read_recording(folder, include_deleted=include_deleted) for folder in folders]
     if kind == "tub":
         return write_tub(target, [_tub_frames(session) for session in sessions])

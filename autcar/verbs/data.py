@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from autcar.arguments import positive
+from autcar.arguments import natural, positive, seconds, share
 
 _EXAMPLES = """\
 examples:
@@ -82,8 +82,8 @@ def add_verbs(verbs: Any) -> None:
     trim = _action(actions, "trim", "softly delete a part of a session", _trim)
     trim.add_argument("folder", metavar="FOLDER", help="a recording")
     what = trim.add_mutually_exclusive_group(required=True)
-    what.add_argument("--last", type=float, metavar="S", help="the last seconds")
-    what.add_argument("--first", type=float, metavar="S", help="the first seconds")
+    what.add_argument("--last", type=seconds, metavar="S", help="the last seconds")
+    what.add_argument("--first", type=seconds, metavar="S", help="the first seconds")
     what.add_argument("--seconds", metavar="A:B", help="from A to B seconds")
     what.add_argument("--rows", metavar="A:B", help="the rows A to B, counted from 0")
     what.add_argument("--undo", action="store_true", help="take the last deletion back")
@@ -99,9 +99,9 @@ def add_verbs(verbs: Any) -> None:
     make = _action(actions, "make-follow", "make pictures of simulated people and masks", _make)
     make.add_argument("folder", metavar="FOLDER", help="a new folder")
     make.add_argument("--pairs", type=positive, default=3000, help="how many (3000)")
-    make.add_argument("--seed", type=int, default=0, help="other people, other rooms (0)")
+    make.add_argument("--seed", type=natural, default=0, help="other people, other rooms (0)")
     make.add_argument("--size", metavar="WxH", default="128x96", help="of the pictures (128x96)")
-    make.add_argument("--difficulty", type=float, default=0.5, help="0 easy … 1 hard (0.5)")
+    make.add_argument("--difficulty", type=share, default=0.5, help="0 easy … 1 hard (0.5)")
 
     preview = _action(
         actions, "augment-preview", "draw what each kind of augmentation does", _preview
@@ -117,7 +117,7 @@ def add_verbs(verbs: Any) -> None:
     )
     preview.add_argument("--augment", default="default", help="as in `autcar train` (default)")
     preview.add_argument("--columns", type=positive, default=6, help="frames (6)")
-    preview.add_argument("--seed", type=int, default=0, help="another draw (0)")
+    preview.add_argument("--seed", type=natural, default=0, help="another draw (0)")
     _deleted(preview)
 
     merge = _action(actions, "merge", "copy recordings into one new session", _merge)

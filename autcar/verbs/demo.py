@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autcar.arguments import natural
 from autcar.commands import Command
 from autcar.config import Config
 
@@ -65,7 +66,7 @@ def add_verbs(verbs: Any) -> None:
     parser.add_argument(
         "--bundle", metavar="FOLDER", help="write the bundle there (default: in the output folder)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the training (0)")
+    parser.add_argument("--seed", type=natural, default=0, help="of the training (0)")
     parser.add_argument("--quick", action="store_true", help="fewer frames, epochs and seconds")
     parser.set_defaults(run=_demo)
 

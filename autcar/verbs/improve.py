@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autcar.arguments import natural, positive, seconds, share
 from autcar.config import Config, load_config
 from autcar.errors import ConfigError, DataError
 
@@ -58,14 +59,14 @@ def add_verbs(verbs: Any) -> None:
     add = parser.add_argument
     add("--config", metavar="FILE", help="car.toml (default: ./car.toml if there)")
     add("--output", metavar="FOLDER", default="improve", help="made, or gone on with (improve)")
-    add("--rounds", type=int, default=4, help="rounds of corrections after the first (4)")
-    add("--difficulty", type=float, default=1.0, help="of the tracks, 0 easy … 1 hard (1)")
-    add("--frames", type=int, default=1500, help="that the expert shows at first (1500)")
-    add("--corrections", type=int, default=2000, help="frames gathered a round (2000)")
-    add("--epochs", type=int, default=8, help="of training in each round (8)")
-    add("--tracks", type=int, default=32, help="unseen tracks that are driven to measure (32)")
-    add("--seconds", type=float, default=30.0, help="simulated, at most, on each of them (30)")
-    add("--seed", type=int, default=0, help="the same gives the same rounds (0)")
+    add("--rounds", type=natural, default=4, help="rounds of corrections after the first (4)")
+    add("--difficulty", type=share, default=1.0, help="of the tracks, 0 easy … 1 hard (1)")
+    add("--frames", type=positive, default=1500, help="that the expert shows at first (1500)")
+    add("--corrections", type=positive, default=2000, help="frames gathered a round (2000)")
+    add("--epochs", type=positive, default=8, help="of training in each round (8)")
+    add("--tracks", type=positive, default=32, help="unseen tracks, driven to measure (32)")
+    add("--seconds", type=seconds, default=30.0, help="simulated, at most, on each of them (30)")
+    add("--seed", type=natural, default=0, help="the same gives the same rounds (0)")
     add("--json", action="store_true", help="end with one line of JSON")
     parser.set_defaults(run=_improve)
 

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from autcar.arguments import natural, share
+
 
 def add_verbs(verbs: Any) -> None:
     """Add ``sim``."""
@@ -18,8 +20,8 @@ def add_verbs(verbs: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("what", choices=["map", "frames"], help="the track, or a sheet of frames")
-    parser.add_argument("--seed", type=int, default=1, help="which track (1)")
-    parser.add_argument("--difficulty", type=float, default=0.0, help="0 easy … 1 hard (0)")
+    parser.add_argument("--seed", type=natural, default=1, help="which track (1)")
+    parser.add_argument("--difficulty", type=share, default=0.0, help="0 easy … 1 hard (0)")
     parser.add_argument("--output", metavar="PNG", help="where to (default: sim_map.png …)")
     parser.set_defaults(run=_sim)
 

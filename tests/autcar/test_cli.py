@@ -77,9 +77,14 @@ def test_errors_become_messages_and_exit_codes(error, code, says, capsys):
             ["data", "list", "here", "there"],
             "autcar data list takes no there; see `autcar data list",
         ),
-        (["record", "--frames", "0"], "invalid positive value: '0'"),
-        (["drive", "--seconds", "-3"], "invalid seconds value: '-3'"),
-        (["train", "here", "--epochs", "0"], "invalid positive value: '0'"),
+        (["record", "--frames", "0"], "--frames: '0' is not a whole number from 1"),
+        (["record", "--port", "99999"], "--port: '99999' is not a port from 0 (any free one) to"),
+        (["drive", "--seconds", "-3"], "--seconds: '-3' is not a number of seconds above 0"),
+        (["drive", "--seed", "-1"], "--seed: '-1' is not a whole number from 0"),
+        (["train", "here", "--epochs", "0"], "--epochs: '0' is not a whole number from 1"),
+        (["train", "here", "--test", "15"], "--test: '15' is not a number from 0 to 1"),
+        (["train", "here", "--lr", "nan"], "--learning-rate/--lr: 'nan' is not a number above 0"),
+        (["train", "here", "--size", "12"], "'12' is not WIDTHxHEIGHT in pixels, 32 or more each"),
     ],
 )
 def test_a_slip_says_what_was_meant(words, says, capsys):

@@ -79,6 +79,8 @@ def test_halves_that_do_not_fit():
         open_vehicle(Config(motors=MotorsSection("stepper")))
     with pytest.raises(ConfigError, match="did you mean 'stepper'"):
         open_vehicle(Config(camera=CameraSection("replay"), motors=MotorsSection("steper")))
+    with pytest.raises(ConfigError, match="did you mean 'stepper'"):
+        open_vehicle(Config(motors=MotorsSection("steper")))
 
 
 def test_a_camera_that_is_missing_leaves_nothing_open(tmp_path):

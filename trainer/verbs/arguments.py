@@ -29,10 +29,15 @@ def names(text: str) -> tuple[str, ...]:
 
 
 def size(text: str) -> tuple[int, int]:
-    """``"224x168"`` as width and height in pixels, 32 or more each; else :class:`ValueError`."""
-    width, height = map(int, text.lower().split("x"))
+    """``"224x168"`` as width and height in pixels, 32 or more each."""
+    try:
+        width, height = map(int, text.lower().split("x"))
+    except ValueError:
+        width = height = 0
     if width < 32 or height < 32:
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not WIDTHxHEIGHT in pixels, 32 or more each, such as 224x168"
+        )
     return width, height
 
 

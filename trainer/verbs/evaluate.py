@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from autcar.arguments import natural, seconds, share
 from trainer.verbs.arguments import SPLITS, add_parser
 from trainer.verbs.follow import eval_masks
 
@@ -32,15 +33,15 @@ def add_verb(verbs: Any) -> None:
     add("data", nargs="*", metavar="DATA", help="recordings, tubs, or folders of them")
     add("--variant", help="which file of the bundle (the first, int8)")
     add("--split", choices=(*SPLITS, "all"), default="auto", help="which frames (as in train)")
-    add("--test", type=float, default=0.15, help="share of the frames (0.15)")
-    add("--validation", type=float, default=0.15, help="share of the frames (0.15)")
+    add("--test", type=share, default=0.15, help="share of the frames (0.15)")
+    add("--validation", type=share, default=0.15, help="share of the frames (0.15)")
     add("--include-deleted", action="store_true", help="also frames that a tub flags as deleted")
-    add("--seed", type=int, default=0, help="of the split (0)")
+    add("--seed", type=natural, default=0, help="of the split (0)")
     add("--against", metavar="BUNDLE", help="a second bundle on the same frames")
     add("--report", type=Path, metavar="FOLDER", help="write a page, pictures and a film here")
-    add("--tracks", type=int, default=0, help="drive so many unseen simulated tracks, too (0)")
-    add("--seconds", type=float, default=30.0, help="simulated, at most, on each of them (30)")
-    add("--difficulty", type=float, default=0.5, help="of the tracks, 0 easy … 1 hard (0.5)")
+    add("--tracks", type=natural, default=0, help="drive so many unseen simulated tracks, too (0)")
+    add("--seconds", type=seconds, default=30.0, help="simulated, at most, on each of them (30)")
+    add("--difficulty", type=share, default=0.5, help="of the tracks, 0 easy … 1 hard (0.5)")
     add("--json", action="store_true", help="print one JSON object instead")
     parser.set_defaults(run=_eval)
 

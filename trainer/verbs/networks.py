@@ -7,6 +7,8 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+from autcar.arguments import positive
+
 _EXAMPLES = """\
 examples:
   autcar networks
@@ -26,7 +28,7 @@ def add_verb(verbs: Any) -> None:
     add = parser.add_argument
     add("network", nargs="*", metavar="NAME", help="only these; one's own as module:function")
     add("--size", default="224x168", metavar="WxH", help="of the frames (224x168)")
-    add("--classes", type=int, default=12, help="that it tells apart (12)")
+    add("--classes", type=positive, default=12, help="that it tells apart (12)")
     add("--json", action="store_true", help="print one JSON object instead")
     parser.set_defaults(run=_networks)
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autcar.arguments import positive
+from autcar.arguments import natural, positive
 from autcar.errors import ConfigError
 from trainer.verbs.arguments import add_parser, names, size
 
@@ -52,7 +52,7 @@ def add_verb(verbs: Any) -> None:
     add("--augments", type=names, metavar="A,B", help="to choose from (none,default,strong)")
     add("--size", type=size, default=(224, 168), metavar="WxH", help="of the frames (224x168)")
     add("--split", default="auto", help="as in train")
-    add("--seed", type=int, default=0, help="of split and training (0)")
+    add("--seed", type=natural, default=0, help="of split and training (0)")
     add("--output", type=Path, default=Path("models/mine"), help="the bundle (models/mine)")
     add("--run-dir", type=Path, default=Path("runs"), help="for logs and pictures (runs)")
     add("--force", action="store_true", help="ship the winner even where int8 falls short")

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autcar.arguments import positive
+from autcar.arguments import above_zero, from_zero, natural, positive, share
 from autcar.errors import ConfigError
 from trainer.verbs.arguments import SPLITS, add_parser, asked_schedule, names, size
 from trainer.verbs.follow import train_masks
@@ -88,8 +88,8 @@ def add_verb(verbs: Any) -> None:
         help="test on blocks of time from everywhere, on the last, on whole sessions or sources "
         "(drivers, players, days), or on the folder test/ (folders where there are, else blocks)",
     )
-    add("--validation", type=float, default=0.15, help="share of the frames (0.15)")
-    add("--test", type=float, default=0.15, help="share of the frames (0.15)")
+    add("--validation", type=share, default=0.15, help="share of the frames (0.15)")
+    add("--test", type=share, default=0.15, help="share of the frames (0.15)")
     add(
         "--heads",
         type=names,
@@ -97,7 +97,7 @@ def add_verb(verbs: Any) -> None:
         help="what class folders such as blue_21 consist of: color,percentage",
     )
     add("--include-deleted", action="store_true", help="also frames that a tub flags as deleted")
-    add("--seed", type=int, default=0, help="the same gives the same model (0)")
+    add("--seed", type=natural, default=0, help="the same gives the same model (0)")
     add(
         "--variants",
         type=names,
@@ -116,7 +116,7 @@ def add_verb(verbs: Any) -> None:
         help="begin with a run's weights",
     )
     add("--workers", type=names, metavar="HOST:PORT,…", help="train on several machines at once")
-    add("--worker", type=int, metavar="INDEX", help="which of the workers this one is, from 0")
+    add("--worker", type=natural, metavar="INDEX", help="which of the workers this one is, from 0")
     add("--launch", action="store_true", help="be worker 0 and start the others over ssh")
     add("--gpu", metavar="N", help="train on this one; none for the CPU (what there is)")
     _add_schedule(parser.add_argument_group("how it learns"))
@@ -130,14 +130,14 @@ def _add_schedule(group: Any) -> None:
     add("--min-epochs", type=positive, help="never end before so many (3)")
     add("--patience", type=positive, help="stop after so many epochs no better than the best (5)")
     add("--until", metavar="LEVEL", help="stop when validation reaches this, as accuracy=0.9")
-    add("--learning-rate", "--lr", type=float, help="the highest (0.002)")
+    add("--learning-rate", "--lr", type=above_zero, help="the highest (0.002)")
     add(
         "--schedule",
         dest="shape",
         choices=("cosine", "constant", "step", "plateau"),
         help="how the rate falls (cosine)",
     )
-    add("--warm-up", type=float, metavar="EPOCHS", help="the rate rises for so long (0.5)")
+    add("--warm-up", type=from_zero, metavar="EPOCHS", help="the rate rises for so long (0.5)")
     add("--optimizer", choices=("adam", "nadam", "sgd"), help="how weights are moved (adam)")
     add(
         "--precision",
@@ -145,9 +145,9 @@ def _add_schedule(group: Any) -> None:
         default="float32",
         help="of activations in training; halves are quicker where hardware has them (float32)",
     )
-    add("--l2", type=float, help="penalty on the squares of all kernels (0)")
-    add("--label-smoothing", type=float, default=0.1, help="share of doubt in the labels (0.1)")
-    add("--focal", type=float, default=0.0, help="exponent that plays down what is right (0)")
+    add("--l2", type=from_zero, help="penalty on the squares of all kernels (0)")
+    add("--label-smoothing", type=share, default=0.1, help="share of doubt in the labels (0.1)")
+    add("--focal", type=from_zero, default=0.0, help="exponent that plays down what is right (0)")
 
 
 def _add_auto(group: Any) -> None:
@@ -155,9 +155,15 @@ def _add_auto(group: Any) -> None:
     add("--auto", action="store_true", help="restart where it stalls, until --until is reached")
     add("--no-restart", action="store_true", help="one attempt, begun again only where it dies")
     add("--restarts", type=positive, default=12, help="attempts after the first (12)")
-    add("--hang-minutes", type=float, default=15.0, help="silence that ends an attempt (15)")
-    add("--class-batch", type=int, default=0, metavar="N", help="learn N classes, then N more")
-    add("--class-offset", type=int, default=0, metavar="N", help="begin with N classes more (0)")
+    add("--hang-minutes", type=above_zero, default=15.0, help="silence that ends an attempt (15)")
+    add("--class-batch", type=natural, default=0, metavar="N", help="learn N classes, then N more")
+    add(
+        "--class-offset",
+        type=natural,
+        default=0,
+        metavar="N",
+        help="begin with N more (0)",
+    )
     add("--log-file", type=Path, help="what is said, here too")
     add("--run-inference", nargs="+", metavar="DATA", help="then evaluate on this, with a report")
 

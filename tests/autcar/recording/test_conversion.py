@@ -114,6 +114,8 @@ def test_nothing_is_overwritten(make_session, tmp_path):
     for kind in ("tub", "autcar", "labelled"):
         with pytest.raises(DataError, match="not empty"):
             export_recordings([folder], tmp_path / "full", kind)
+    with pytest.raises(DataError, match="x is a file; name a new folder"):
+        export_recordings([folder], tmp_path / "full/x", "tub")
     with pytest.raises(DataError, match="no kind"):
         export_recordings([folder], tmp_path / "new", "tape")
     with pytest.raises(DataError, match="there already"):

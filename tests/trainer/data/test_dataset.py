@@ -150,6 +150,9 @@ def test_byte_identical_twins_are_dropped_and_noted(tmp_path):
 def test_a_missing_folder(tmp_path):
     with pytest.raises(DataNotFoundError, match=r"there is no folder .*nowhere; check the path"):
         load_dataset([tmp_path / "nowhere"])
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(DataNotFoundError, match=r"notes.txt is a file; give a folder"):
+        load_dataset([tmp_path / "notes.txt"])
 
 
 def test_a_folder_without_recordings(tmp_path):

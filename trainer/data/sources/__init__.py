@@ -47,6 +47,8 @@ def find_sources(path: str | Path) -> list[Found]:
     path = Path(path)
     if not path.exists():
         raise DataNotFoundError(f"there is no folder {path}; check the path")
+    if not path.is_dir():
+        raise DataNotFoundError(f"{path} is a file; give a folder that `autcar record` printed")
     if _is_recording(path) or is_masked(path):
         return [Found(path)]
     parts = part_folders(path)
