@@ -53,12 +53,13 @@ def draw_timeline(drive: LoggedDrive) -> Image:
     age_ms = decisions["age_ns"][rows] / 1e6
     highest = max(10.0, float(np.ceil(age_ms.max() / 10) * 10))
     y = bottom + _GAP
-    for name, low, high, lines in (
-        ("confidence", 0.0, 1.0, ((decisions["confidence"][rows], _INK),)),
-        ("wheels", -1.0, 1.0, ((wheels[:, 0], _BLUE), (wheels[:, 1], _ORANGE))),
-        ("age at the wheel, ms", 0.0, highest, ((age_ms, _INK),)),
+    left, right = ("left wheel", wheels[:, 0], _BLUE), ("right wheel", wheels[:, 1], _ORANGE)
+    for low, high, lines in (
+        (0.0, 1.0, (("confidence", decisions["confidence"][rows], _INK),)),
+        (-1.0, 1.0, (left, right)),
+        (0.0, highest, (("age at the wheel, ms", age_ms, _INK),)),
     ):
-        _trace(image, y, name, low, high, lines)
+        _trace(image, y, low, high, lines)
         y += _GAP + _TRACE
     _seconds(image, y - _GAP + 16, float(drive.seconds[-1]), columns)
     if drive.reason:
@@ -76,16 +77,15 @@ def _rows_by_column(drive: LoggedDrive, columns: int) -> npt.NDArray[np.intp]:
 def _trace(
     image: Image,
     top: int,
-    name: str,
     low: float,
     high: float,
-    lines: tuple[tuple[npt.NDArray[np.floating], Colour], ...],
+    lines: tuple[tuple[str, npt.NDArray[np.floating], Colour], ...],
 ) -> None:
-    _text(image, name, 10, top + _TRACE // 2)
     for value, y in ((high, top), (low, top + _TRACE)):
         cv2.line(image, (_LEFT, y), (_WIDTH - _RIGHT, y), _GREY, 1)
         _text(image, f"{value:g}", _LEFT - 34, y + 4, 0.35)
-    for values, colour in lines:
+    for place, (name, values, colour) in enumerate(lines):
+        _text(image, name, 10, top + _TRACE // 2 + 18 * place, colour=colour)
         share = (np.nan_to_num(values).clip(low, high) - low) / (high - low)
         ys = np.rint(top + _TRACE * (1 - share)).astype(np.int32)
         points = np.stack([_LEFT + np.arange(len(ys), dtype=np.int32), ys], axis=1)
