@@ -12,7 +12,7 @@ READY := $(VENV)/ready
 
 help:
 	@echo "make demo      a simulated car learns to drive: record, train, quantize, drive (about 5 minutes)"
-	@echo "make test      the tests (a few minutes)"
+	@echo "make test      the tests (some 10 minutes on 2 cores)"
 	@echo "make coverage  what the tests cover of the car's packages, line and branch (10 minutes)"
 	@echo "make lint      ruff, mypy and the import rules"
 	@echo "make bench     ours and Donkeycar in turn, with targets (20 minutes; BENCH=--quick: 2)"
