@@ -273,6 +273,8 @@ def write_bundle(
             folder.rename(old)
         new.rename(folder)
     finally:
+        if old.exists() and not folder.exists():
+            old.rename(folder)  # cut off between the two
         shutil.rmtree(new, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
     return Bundle(folder, manifest)

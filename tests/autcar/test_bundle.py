@@ -1,9 +1,10 @@
 import hashlib
 import json
+from pathlib import Path
 
 import pytest
 
-from autcar.bundle import keep_earlier, load_bundle, shipped_bundle, write_bundle
+from autcar.bundle import add_proof, keep_earlier, load_bundle, shipped_bundle, write_bundle
 from autcar.commands import LABELS
 from autcar.errors import BundleError, DataNotFoundError
 
@@ -252,8 +253,41 @@ def test_a_bundle_that_cannot_be_written_leaves_the_one_before(folder, monkeypat
     assert [path.name for path in folder.parent.iterdir()] == ["mine"]
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError("no")])
+def test_a_bundle_cut_off_between_old_and_new_is_the_old_one(folder, monkeypatch, error):
+    before, rename = load_bundle(folder).digest, Path.rename
+
+    def cut(path, target):
+        if ".new." in path.name:
+            raise error
+        return rename(path, target)
+
+    with monkeypatch.context() as power:
+        power.setattr(Path, "rename", cut)
+        with pytest.raises(type(error)):
+            write_bundle(folder, **GIVEN)
+    assert load_bundle(folder).digest == before
+    assert [path.name for path in folder.parent.iterdir()] == ["mine"]
+
+
+def test_what_was_proved_later_joins_card_and_manifest(folder):
+    (folder / "card.md").write_text("# mine\n\n## Data\n\n10 frames\n", encoding="utf-8")
+    add_proof(load_bundle(folder), "Walks", "3 of 6", {"walks": 3})
+    add_proof(load_bundle(folder), "Driving", "1 of 6", {"drives": 1})
+    add_proof(load_bundle(folder), "Walks", "5 of 6", {"walks": 5})
+    assert (folder / "card.md").read_text(encoding="utf-8") == (
+        "# mine\n\n## Data\n\n10 frames\n\n## Driving\n\n1 of 6\n\n## Walks\n\n5 of 6\n"
+    )
+    bundle = load_bundle(folder)
+    assert bundle.manifest.metrics == {"accuracy": 0.9, "walks": 5, "drives": 1}
+    assert [variant.name for variant in bundle.manifest.variants] == ["int8", "float32"]
+    assert bundle.path(bundle.variant("float32")).read_bytes() == b"float bytes"
+    assert (bundle.manifest.width, bundle.manifest.height) == (224, 168)
+
+
 def test_a_bundle_goes_into_a_new_or_an_empty_folder(tmp_path):
-    assert write_bundle(tmp_path / "deep/down", **GIVEN).folder == tmp_path / "deep/down"
+    deep = tmp_path / "deep/down/below"
+    assert write_bundle(deep, **GIVEN).folder == deep
     (tmp_path / "empty").mkdir()
     write_bundle(str(tmp_path / "empty"), **GIVEN)
     assert load_bundle(str(tmp_path / "empty")).manifest.name == "empty"

@@ -260,14 +260,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     every = [module for module, _, _ in TARGETS]
     parser.add_argument("modules", nargs="*", metavar="MODULE", help=f"{', '.join(every)} (all)")
-    parser.add_argument("--only", type=int, help="the number of one mutant")
+    parser.add_argument("--only", type=int, nargs="+", help="numbers of mutants")
     parser.add_argument("--jobs", type=int, default=2, help="at the same time (2)")
     arguments = parser.parse_args()
     os.chdir(REPOSITORY)
     modules = arguments.modules or every
     if odd := set(modules) - set(every):
         parser.error(f"{', '.join(odd)}: no such target; there are {', '.join(every)}")
-    chosen = [m for m in mutants(modules) if arguments.only in (None, m.number)]
+    only = arguments.only
+    chosen = [m for m in mutants(modules) if only is None or m.number in only]
     for module in modules:
         importlib.import_module(module)  # with NumPy and OpenCV, once for all forks
     gc.freeze()  # or each fork's collector would copy all these trees
