@@ -108,7 +108,7 @@ def _read_labelled(folder: Path) -> Session:
                 records.append(Record(image, command, None, row, "unknown", row))
     if not records:
         raise DataError(f"{folder} has folders named by commands but no image in them")
-    return Session(folder, {"car": folder.name}, records, problems)
+    return Session(folder, {"car": folder.name}, records, problems, 0)
 
 
 def _in_order(path: Path) -> list[tuple[int, str]]:

@@ -17,7 +17,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
@@ -165,7 +165,7 @@ class Record:
     time_ns: int | None
     sequence: int
     source: str
-    row: int = 0
+    row: int
 
 
 class Row(NamedTuple):
@@ -199,8 +199,8 @@ class Session:
     folder: Path
     info: dict[str, Any]
     records: list[Record]
-    problems: list[str] = field(default_factory=list)
-    deleted: int = 0
+    problems: list[str]
+    deleted: int
 
 
 def is_session(folder: Path) -> bool:

@@ -66,7 +66,12 @@ OPERATORS = {
 # Mutants that do what the original does: nobody could notice.
 _NEVER_READ = "nothing reads it before the first arming sets it"
 _ARMED_NEXT = "arming says that it is armed on the next line"
+_ONCE_A_FOLDER = "a folder is listed more often, to the same end"
+_LINUX = "Linux has it"
 EQUIVALENT = {
+    "autcar.recording.session: if hasattr(os, 'sync'):\n    os.sync() → if True": _LINUX,
+    "autcar.recording.session: if names is None:\n    names = self._names[folder] = "
+    "_names_in(self._root / folder) → if True": _ONCE_A_FOLDER,
     "autcar.safety: self._reset() → pass": _NEVER_READ,
     "autcar.guardian: self._sequence = -1 → pass": _NEVER_READ,
     "autcar.guardian: -1 → 1": _NEVER_READ,
