@@ -29,7 +29,7 @@ import pytest
 from hypothesis import Phase, settings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-TIMEOUT_S, CPU_S = 600, 30
+TIMEOUT_S, CPU_S, BYTES = 600, 30, 4 << 30
 """When a mutant counts as never ending: a busy machine must not make it so."""
 
 TARGETS = (
@@ -224,6 +224,7 @@ def _run(mutant: Mutant) -> None:
     """Put the mutant in the module's place and run its tests. Does not return."""
     os.setpgid(0, 0)
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
+    resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
     os.sync = lambda: None  # waits for the whole machine's disk, hundreds of times
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
