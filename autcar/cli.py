@@ -66,12 +66,14 @@ class _Parser(argparse.ArgumentParser):
         return self
 
     def error(self, message: str) -> NoReturn:
-        found = re.match(r"argument VERB: invalid choice: '(.*?)' \(choose from (.*)\)", message)
+        found = re.match(
+            r"argument (VERB|ACTION): invalid choice: '(.*?)' \(choose from (.*)\)", message
+        )
         if found:
-            verbs = re.findall(r"[\w-]+", found[2])
-            near = difflib.get_close_matches(found[1], verbs, 1)
-            hint = f"; did you mean `autcar {near[0]}`?" if near else ""
-            message = f"there is no verb {found[1]!r}{hint}"
+            known = re.findall(r"[\w-]+", found[3])
+            near = difflib.get_close_matches(found[2], known, 1)
+            hint = f"; did you mean `{self.prog} {near[0]}`?" if near else ""
+            message = f"there is no {found[1].lower()} {found[2]!r}{hint}"
         self.exit(WRONG_INPUT, f"autcar: {message}; see `{self.prog} --help`\n")
 
 

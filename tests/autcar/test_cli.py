@@ -68,6 +68,7 @@ def test_errors_become_messages_and_exit_codes(error, code, says, capsys):
     ("words", "says"),
     [
         (["drvie"], "there is no verb 'drvie'; did you mean `autcar drive`?"),
+        (["data", "lst"], "there is no action 'lst'; did you mean `autcar data list`?"),
         ([], "the following arguments are required: VERB; see `autcar --help`"),
         (
             ["drive", "--bundel", "mine"],
