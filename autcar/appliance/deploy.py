@@ -86,6 +86,11 @@ def _deploy(arguments: argparse.Namespace) -> int:
             "name a car: autcar deploy pi@car.local BUNDLE, or --all for every car in cars.toml"
         )
     cars = find_cars([] if arguments.all else arguments.cars, arguments.ssh_config)
+    if "@" in arguments.bundle and not Path(arguments.bundle).exists():
+        raise DeployError(
+            f"{arguments.bundle} stands where the bundle's folder should: the cars come first, "
+            f"as in autcar deploy {arguments.bundle} models/default"
+        )
     bundle = load_bundle(Path(arguments.bundle))
     skipped = tuple(CHECKS) if arguments.force else tuple(arguments.skip)
     against = objections(bundle, () if arguments.force else skipped)

@@ -139,10 +139,8 @@ class ModelStore:
             return shipped_bundle()
         folder = self.folder / name
         if Path(name).name != name or name.startswith(".") or not folder.is_dir():
-            names = ", ".join(shelved.name for shelved in self.models()) or "none"
-            raise DataNotFoundError(
-                f"there is no model {name!r} on this car; there are {SHIPPED}, {names}"
-            )
+            names = ", ".join([SHIPPED, *(model.name for model in self.models())])
+            raise DataNotFoundError(f"there is no model {name!r} on this car; there are {names}")
         return folder
 
     @contextmanager

@@ -73,6 +73,11 @@ def _update(arguments: argparse.Namespace) -> int:
             "from a workstation name the car: autcar update --car pi@car.local"
         )
     slots = Slots()
+    if not slots.current().is_dir():
+        raise UpdateError(
+            f"{slots.folder} has no software of a car's: install it with scripts/install-pi.sh; "
+            "from a workstation name the car: autcar update --car pi@car.local"
+        )
     print(slots.back() if arguments.back else slots.update(arguments.what, arguments.wheels))
     return 0
 

@@ -133,6 +133,15 @@ def test_wrong_input_is_refused_before_training(recordings, make_session, tmp_pa
     assert not (tmp_path / "runs").exists()
 
 
+def test_what_is_plainly_wrong_is_said_before_tensorflow_loads(monkeypatch, recordings, tmp_path):
+    monkeypatch.setattr("trainer.quiet.import_tensorflow", lambda: pytest.fail("it was loaded"))
+    with pytest.raises(ConfigError, match="network 'alexnet' is not one of compact"):
+        train(recordings, tmp_path, "--network", "alexnet")
+    (tmp_path / "notes").touch()
+    with pytest.raises(BundleError, match="notes is there and is no bundle"):
+        train(recordings, tmp_path, name="notes")
+
+
 def test_verbs_and_help_are_light():
     script = (
         "import sys, argparse; from trainer.cli import add_verbs\n"

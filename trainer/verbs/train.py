@@ -172,7 +172,8 @@ def _train(arguments: argparse.Namespace) -> int:
     from autcar.progress import terminal_progress
     from trainer.data.sources import has_masks
     from trainer.learning.devices import use_gpu
-    from trainer.pipeline import help_training, train_bundle
+    from trainer.networks import check_name
+    from trainer.pipeline import check_output, help_training, train_bundle
     from trainer.proof.evaluation import table
     from trainer.quiet import import_tensorflow
     from trainer.run_folder import RunFolder
@@ -185,6 +186,10 @@ def _train(arguments: argparse.Namespace) -> int:
     for option in ("no_restart", "class_batch", "class_offset", "log_file", "run_inference"):
         if getattr(arguments, option):
             raise ConfigError(f"--{option.replace('_', '-')} belongs to --auto; say that, too")
+    if not arguments.resume and not arguments.worker:
+        # Said at once, and not after the seconds that TensorFlow takes to load.
+        check_name(_settings(arguments).network)
+        check_output(arguments.output)
     import_tensorflow()
     use_gpu(arguments.gpu)
     with _others(arguments):

@@ -15,7 +15,7 @@ from autcar.appliance.fleet import CarError, RemoteCar, find_cars, with_each
 from autcar.appliance.model_store import SHIPPED, ModelStore, ModelStoreError, check_runs, pack
 from autcar.appliance.release import objections
 from autcar.bundle import load_bundle, shipped_bundle
-from autcar.cli import build_parser
+from autcar.cli import build_parser, main
 from autcar.config import Config
 from autcar.errors import BundleError, ConfigError, DataError, DataNotFoundError
 
@@ -276,3 +276,8 @@ def test_the_verbs_are_there_and_the_cars_side_is_not_shown():
     for verb in ("deploy", "models", "status", "service", "update"):
         assert f"    {verb} " in text
     assert "car-side" not in text
+
+
+def test_a_bundle_before_the_car_is_put_right(capsys):
+    assert main(["deploy", str(shipped_bundle()), "pi@car.local"]) != 0
+    assert "as in autcar deploy pi@car.local models/default" in capsys.readouterr().err

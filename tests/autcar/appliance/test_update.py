@@ -175,6 +175,15 @@ def test_on_a_workstation_it_asks_for_a_car(monkeypatch, capsys):
     assert "autcar update --car pi@car.local" in capsys.readouterr().err
 
 
+def test_root_on_a_machine_that_is_no_car_is_told_so(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("autcar.appliance.slots.Slots", lambda: Slots(tmp_path / "opt"))
+    assert cli.main(["update", "new.whl"]) == 2
+    said = capsys.readouterr().err
+    assert "opt has no software of a car's" in said
+    assert "autcar update --car pi@car.local" in said
+
+
 @pytest.mark.parametrize("shared", [True, False])
 def test_an_environment_like_the_one_before_with_all_that_a_car_needs(
     tmp_path, monkeypatch, shared
