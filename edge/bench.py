@@ -199,7 +199,7 @@ def _inference(bundle: Bundle, threads: Sequence[int], runs: int) -> dict[str, A
 
 
 def _choose(bundle: Bundle, runs: int) -> dict[str, Any]:
-    from autcar.choice import Choice, remember
+    from autcar.variant_choice import Choice, remember
 
     facts = _inference(bundle, threads_to_try(), runs)
     best = fastest([Timing(**row) for row in facts["variants"]])

@@ -277,8 +277,8 @@ def open_bundle(folder: str | Path, variant: str | None, config: Config) -> tupl
 
     Without ``variant``, the one that ``autcar bench --choose`` found fastest here.
     """
-    from autcar.choice import recall
     from autcar.interpreter import find_runtime
+    from autcar.variant_choice import recall
 
     bundle = load_bundle(folder)
     bundle.check_fits(config.camera.width, config.camera.height)

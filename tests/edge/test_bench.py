@@ -4,8 +4,8 @@ import pytest
 
 from autcar import cli
 from autcar.bundle import load_bundle, shipped_bundle
-from autcar.choice import Choice, recall, remember
 from autcar.interpreter import find_runtime
+from autcar.variant_choice import Choice, recall, remember
 from edge.bench import Timing, fastest, threads_to_try
 
 

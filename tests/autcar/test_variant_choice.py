@@ -3,8 +3,8 @@ import json
 import pytest
 
 from autcar.bundle import load_bundle, shipped_bundle
-from autcar.choice import Choice, recall, remember
 from autcar.errors import ConfigError
+from autcar.variant_choice import Choice, recall, remember
 
 CHOICE = Choice("float32", 2, "LiteRT", 0.2)
 
@@ -53,6 +53,6 @@ def test_who_may_not_write_is_told_what_to_type(bundle, monkeypatch):
     def refuse(*_):
         raise PermissionError
 
-    monkeypatch.setattr("autcar.choice.write_atomic", refuse)
+    monkeypatch.setattr("autcar.variant_choice.write_atomic", refuse)
     with pytest.raises(ConfigError, match="usermod"):
         remember(bundle, CHOICE)
