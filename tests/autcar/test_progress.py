@@ -30,8 +30,8 @@ def test_lines_say_rate_and_time_to_go_now_and_then(clock):
         progress.step("epoch 1", second * 10, 400)
     assert stream.getvalue().splitlines() == [
         "round 1",
-        "  epoch 1: 150 of 400 images, 10/s, 25 s to go",
-        "  epoch 1: 300 of 400 images, 10/s, 10 s to go",
+        "  epoch 1: 150 of 400, 10/s, 25 s to go",
+        "  epoch 1: 300 of 400, 10/s, 10 s to go",
     ]
     clock[0] += 60
     progress.step("epoch 2", 1, 400)  # begins anew: nothing is known of its rate

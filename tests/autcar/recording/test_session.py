@@ -262,7 +262,11 @@ def test_an_encoded_image_is_written_as_it_is(tmp_path):
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
     path = tmp_path / "session.json"
     write_atomic(path, "old")
-    write_atomic(path, "neü")
+    sizes = []
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "fsync", lambda file: sizes.append(os.fstat(file).st_size))
+        write_atomic(path, "neü")
+    assert sizes == [4], "all of it is forced to the card before it takes the old one's place"
     assert path.read_text(encoding="utf-8") == "neü"
 
     def full(file):
@@ -315,7 +319,7 @@ def full_disk(path, mode="r", **options):
 
 
 def test_a_folder_is_never_used_twice(tmp_path, monkeypatch):
-    assert [new_folder(tmp_path / "new", "lap").name for _ in range(3)] == [
+    assert [new_folder(tmp_path / "deep/new", "lap").name for _ in range(3)] == [
         "lap",
         "lap_2",
         "lap_3",
