@@ -47,10 +47,10 @@ def find_sources(path: str | Path) -> list[Found]:
     path = Path(path)
     if not path.exists():
         raise DataNotFoundError(f"there is no folder {path}; check the path")
-    if not path.is_dir():
-        raise DataNotFoundError(f"{path} is a file; give a folder that `autcar record` printed")
     if _is_recording(path) or is_masked(path):
         return [Found(path)]
+    if not path.is_dir():
+        raise DataNotFoundError(f"{path} is a file; give a folder that `autcar record` printed")
     parts = part_folders(path)
     if parts:
         return [
@@ -58,7 +58,7 @@ def find_sources(path: str | Path) -> list[Found]:
             for part, folder in parts.items()
             for found in find_sources(folder)
         ]
-    recordings = list(_recordings(path, DEPTH)) if path.is_dir() else []
+    recordings = list(_recordings(path, DEPTH))
     if recordings:
         return [Found(found, source=_place(found, path)) for found in recordings]
     if is_pictures(path):
