@@ -152,7 +152,7 @@ ROWS = (
     Row(
         *(
             "driving",
-            "loop flat out, CPU a frame",
+            "loop flat out, CPU",
             "ms",
             lambda found: found["flat_out"]["loop_ms"],
         ),
@@ -161,7 +161,7 @@ ROWS = (
         limit=True,
     ),
     Row(
-        *("driving", "loop and guardian at 30 Hz, CPU a frame", "ms", _whole_loop),
+        *("driving", "loop, guardian at 30 Hz, CPU", "ms", _whole_loop),
         *("the bare interpreter", _loop("autcar", "cpu_inside_ms"), "≤ 1.25 ×"),
         lambda ours, other: ours <= 1.25 * other,
         limit=True,
@@ -395,7 +395,7 @@ def table(lines: list[Line]) -> str:
 
 def _shown(value: float) -> str:
     """Three figures that count."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}" if abs(value) >= 0.001 else "0"
 
 
 if __name__ == "__main__":

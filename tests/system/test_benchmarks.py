@@ -15,8 +15,8 @@ RUN = BENCHMARKS / "run.py"
 WORK = {
     "inference": {"default network, 1 thread", "the int8 file"},
     "driving": {
-        "loop flat out, CPU a frame",
-        "loop and guardian at 30 Hz, CPU a frame",
+        "loop flat out, CPU",
+        "loop, guardian at 30 Hz, CPU",
         "frame's age at the wheel",
         "memory of the driving process",
     },
