@@ -16,16 +16,14 @@ pulled down from power-on; GPIO0…GPIO8 are pulled up and would start a motor.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from autcar.drivers import setting
-from autcar.errors import ConfigError, MotorError
-from autcar.motors.base import Motors
+from autcar.errors import ConfigError
 from autcar.motors.gpio import Pins, pin_names
+from autcar.motors.paced import NewPacer, PacedMotors
 from autcar.motors.pacer import Pacer
-from autcar.motors.shape import Shape, approach, checked
+from autcar.motors.shape import Shape, approach
 
 PIN_COUNT = {"L298N": 3, "TB6612": 3, "DRV8833": 2, "phase-enable": 2}
 RAMP_STEP_NS = 20_000_000
@@ -42,7 +40,7 @@ class BridgeSettings(Shape):
     hertz: float = setting(500.0, "pulses a second", 20, 5000)
 
 
-class BridgeMotors(Motors):
+class BridgeMotors(PacedMotors):
     """Drives two DC motors, or two sides of them. Speeds change along the ramp; rest is at once.
 
     Raises :class:`ConfigError` for a bridge or a number of pins that does not fit,
@@ -54,8 +52,9 @@ class BridgeMotors(Motors):
     def __init__(
         self,
         settings: BridgeSettings | None = None,
-        pacer: Callable[[Callable[[int], int | None]], Pacer] = Pacer,
+        pacer: NewPacer = Pacer,
     ) -> None:
+        super().__init__()
         self._settings = settings = settings or BridgeSettings()
         if settings.bridge not in PIN_COUNT:
             raise ConfigError(
@@ -72,45 +71,10 @@ class BridgeMotors(Motors):
         self._target = [0.0, 0.0]
         self._speed = [0.0, 0.0]
         self._since_ns: int | None = None
-        self._lock = threading.Lock()
-        self._closed = False
         self._pins = Pins(
             [*switched, *([self._standby] if self._standby else [])], pulsed, settings.hertz
         )
-        try:
-            self._pacer = pacer(self.tick)
-        except BaseException:
-            self._pins.close()
-            raise
-
-    def drive(self, left: float, right: float) -> None:
-        """Set the wheel speeds; zero is at once, anything else takes the ramp."""
-        if self._closed:
-            raise MotorError("the motors are closed; open new ones to drive on")
-        target = [*self._settings.apply(*checked(left, right))]
-        with self._lock:
-            self._target = target
-            if not any(target):
-                self._rest()
-                return
-        if self._pacer.failure is not None:
-            self._pins.low()
-            raise MotorError(f"the thread that ramps the motors failed: {self._pacer.failure}")
-        self._pacer.poke()
-
-    def close(self) -> None:
-        """Drive every pin low, then let go of them."""
-        if self._closed:
-            return
-        self._closed = True
-        # An exception at a bad moment may have left the lock held: the pins go low all the same.
-        held = self._lock.acquire(timeout=0.1)
-        try:
-            self._pins.close()
-        finally:
-            if held:
-                self._lock.release()
-            self._pacer.close()
+        self._start(pacer)
 
     def tick(self, now_ns: int) -> int | None:
         """Take the speeds one step along the ramp; returns when the next is due."""
@@ -132,10 +96,20 @@ class BridgeMotors(Motors):
                 self._set(names, speed)
             return now_ns + RAMP_STEP_NS
 
+    def _aim(self, left: float, right: float) -> bool:
+        self._target = [*self._settings.apply(left, right)]
+        if any(self._target):
+            return True
+        self._rest()
+        return False
+
     def _rest(self) -> None:
         self._speed = [0.0, 0.0]
         self._since_ns = None
         self._pins.low()
+
+    def _let_go(self) -> None:
+        self._pins.close()
 
     def _kinds(self) -> tuple[list[str], list[str]]:
         """The pins that are switched, and those that are pulsed."""

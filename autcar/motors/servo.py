@@ -19,18 +19,16 @@ brake, its first touch of reverse is not obeyed.
 from __future__ import annotations
 
 import os
-import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
 from autcar.drivers import setting
 from autcar.errors import ConfigError, MotorError
-from autcar.motors.base import Motors
+from autcar.motors.paced import NewPacer, PacedMotors
 from autcar.motors.pacer import Pacer
-from autcar.motors.shape import approach, checked
+from autcar.motors.shape import approach
 
 HERTZ = 50
 RAMP_STEP_NS = 20_000_000
@@ -77,7 +75,7 @@ class Output(Protocol):
         """End the pulses."""
 
 
-class ServoMotors(Motors):
+class ServoMotors(PacedMotors):
     """Turns wheel speeds into an angle and a throttle, as their mean and their difference.
 
     Raises :class:`ConfigError` for an output that is not known and :class:`MotorError`
@@ -85,61 +83,26 @@ class ServoMotors(Motors):
     """
 
     Settings = ServoSettings
+    what = "the servo and the ESC"
+    thread = "ramps the ESC"
 
     def __init__(
         self,
         settings: ServoSettings | None = None,
-        pacer: Callable[[Callable[[int], int | None]], Pacer] = Pacer,
+        pacer: NewPacer = Pacer,
         output: Output | None = None,
     ) -> None:
+        super().__init__()
         self._settings = settings = settings or ServoSettings()
         self._angle = self._throttle = self._target = 0.0
         self._since_ns: int | None = None
-        self._lock = threading.Lock()
-        self._closed = False
         self._output = output or _open_output(settings)
         try:
-            self._send(0.0, 0.0)
-            self._pacer = pacer(self.tick)
+            self._rest()
         except BaseException:
-            self._output.close()
+            self._let_go()
             raise
-
-    def drive(self, left: float, right: float) -> None:
-        """Steer at once; get faster along the ramp; come to rest at once."""
-        if self._closed:
-            raise MotorError("the servo and the ESC are closed; open new ones to drive on")
-        left, right = checked(left, right)
-        total = abs(left + right)
-        angle = self._settings.steering * (right - left) / total if total else 0.0
-        if left + right < 0:
-            angle = -angle
-        with self._lock:
-            self._angle = min(max(angle, -1.0), 1.0)
-            self._target = (left + right) / 2
-            if self._target == 0:
-                self._throttle, self._since_ns = 0.0, None
-                self._send(self._angle, 0.0)
-                return
-        if self._pacer.failure is not None:
-            self._send(0.0, 0.0)
-            raise MotorError(f"the thread that ramps the ESC failed: {self._pacer.failure}")
-        self._pacer.poke()
-
-    def close(self) -> None:
-        """Send the neutral pulse, then none."""
-        if self._closed:
-            return
-        self._closed = True
-        # An exception at a bad moment may have left the lock held: it comes to rest all the same.
-        held = self._lock.acquire(timeout=0.1)
-        try:
-            self._send(0.0, 0.0)
-        finally:
-            if held:
-                self._lock.release()
-            self._pacer.close()
-            self._output.close()
+        self._start(pacer)
 
     def tick(self, now_ns: int) -> int | None:
         """Take the throttle one step along the ramp; returns when the next is due."""
@@ -154,6 +117,25 @@ class ServoMotors(Motors):
             ramping = self._throttle != self._target
             self._since_ns = now_ns if ramping else None
             return now_ns + RAMP_STEP_NS if ramping else None
+
+    def _aim(self, left: float, right: float) -> bool:
+        total = abs(left + right)
+        angle = self._settings.steering * (right - left) / total if total else 0.0
+        if left + right < 0:
+            angle = -angle
+        self._angle = min(max(angle, -1.0), 1.0)
+        self._target = (left + right) / 2
+        if self._target:
+            return True
+        self._throttle, self._since_ns = 0.0, None
+        self._send(self._angle, 0.0)
+        return False
+
+    def _rest(self) -> None:
+        self._send(0.0, 0.0)
+
+    def _let_go(self) -> None:
+        self._output.close()
 
     def _send(self, angle: float, throttle: float) -> None:
         """``angle`` −1…1, above 0 to the left; ``throttle`` −1…1."""

@@ -17,16 +17,13 @@ but does not turn it. Any free pin among GPIO9…GPIO27 is pulled down instead.
 from __future__ import annotations
 
 import math
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from autcar.drivers import setting
-from autcar.errors import MotorError
-from autcar.motors.base import Motors
 from autcar.motors.gpio import Pins, pin_names
+from autcar.motors.paced import NewPacer, PacedMotors
 from autcar.motors.pacer import Pacer
-from autcar.motors.shape import Shape, approach, checked
+from autcar.motors.shape import Shape, approach
 
 SEQUENCE = (
     (1, 0, 0, 0),
@@ -77,7 +74,7 @@ class _Side:
         self.due_ns = 0  # when it will be
 
 
-class StepperMotors(Motors):
+class StepperMotors(PacedMotors):
     """Steps both motors from a thread of its own, each at its own pace.
 
     A step is due one period after the last one *should have been*, so that lateness does
@@ -87,12 +84,15 @@ class StepperMotors(Motors):
     """
 
     Settings = StepperSettings
+    what = "the stepper motors"
+    thread = "steps the motors"
 
     def __init__(
         self,
         settings: StepperSettings | None = None,
-        pacer: Callable[[Callable[[int], int | None]], Pacer] = Pacer,
+        pacer: NewPacer = Pacer,
     ) -> None:
+        super().__init__()
         self._settings = settings or StepperSettings()
         left = pin_names(self._settings.left_pins, 4, "left_pins")
         right = pin_names(self._settings.right_pins, 4, "right_pins")
@@ -100,45 +100,8 @@ class StepperMotors(Motors):
         self._sides = (_Side(left, 1), _Side(right, -1))
         self._step_ns = self._settings.step_ms * 1e6
         self._ramp_ns = self._settings.ramp_s * 1e9
-        self._lock = threading.Lock()
-        self._closed = False
         self._pins = Pins([*left, *right])
-        try:
-            self._pacer = pacer(self.tick)
-        except BaseException:
-            self._pins.close()
-            raise
-
-    def drive(self, left: float, right: float) -> None:
-        """Set the wheel speeds; coming to rest is at once, getting faster takes the ramp."""
-        if self._closed:
-            raise MotorError("the stepper motors are closed; open new ones to drive on")
-        speeds = self._settings.apply(*checked(left, right))
-        with self._lock:
-            for side, target in zip(self._sides, speeds, strict=True):
-                side.target = target
-                if target == 0:
-                    self._release(side)
-        if self._pacer.failure is not None:
-            self._pins.low()
-            raise MotorError(f"the stepping thread failed: {self._pacer.failure}")
-        self._pacer.poke()
-
-    def close(self) -> None:
-        """Switch all coils off, then let go of the pins."""
-        if self._closed:
-            return
-        self._closed = True
-        for side in self._sides:
-            side.target = 0.0
-        # An exception at a bad moment may have left the lock held: the coils go off all the same.
-        held = self._lock.acquire(timeout=0.1)
-        try:
-            self._pins.close()
-        finally:
-            if held:
-                self._lock.release()
-            self._pacer.close()
+        self._start(pacer)
 
     def tick(self, now_ns: int) -> int | None:
         """Make the steps that are due; returns when the next one is, None at rest."""
@@ -152,6 +115,21 @@ class StepperMotors(Motors):
                 if side.due_ns <= now_ns:
                     self._step(side, now_ns)
             return min((side.due_ns for side in turning), default=None)
+
+    def _aim(self, left: float, right: float) -> bool:
+        for side, target in zip(self._sides, self._settings.apply(left, right), strict=True):
+            side.target = target
+            if target == 0:
+                self._release(side)
+        return True
+
+    def _rest(self) -> None:
+        for side in self._sides:
+            side.target = 0.0
+        self._pins.low()
+
+    def _let_go(self) -> None:
+        self._pins.close()
 
     def _step(self, side: _Side, now_ns: int) -> None:
         side.speed = self._ramped(side.speed, side.target)

@@ -196,7 +196,7 @@ def test_a_thread_that_failed_is_reported_and_the_wheels_rest(board):
     while motors._pacer.failure is None:
         pass
     pin._set_state = intact
-    with pytest.raises(MotorError, match="stepping thread failed.*wire cut"):
+    with pytest.raises(MotorError, match="the thread that steps the motors failed.*wire cut"):
         motors.drive(0.7, 0.7)
     assert board.levels(LEFT) == board.levels(RIGHT) == OFF
     motors.close()
