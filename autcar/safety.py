@@ -172,8 +172,7 @@ class Gate:
             return self.stop(fault)
         self._scores.append(scores)
         count = len(self._scores)
-        columns = zip(*self._scores, strict=True)
-        mean = list(scores) if count == 1 else [sum(column) / count for column in columns]
+        mean = [sum(column) / count for column in zip(*self._scores, strict=True)]
         confidence = max(mean)
         if confidence >= self.limits.confidence or self._sure_ns is None:
             self._sure_ns = now_ns
