@@ -86,6 +86,7 @@ def test_errors_become_messages_and_exit_codes(error, code, says, capsys):
         (["train", "here", "--test", "15"], "--test: '15' is not a number from 0 to 1"),
         (["train", "here", "--lr", "nan"], "--learning-rate/--lr: 'nan' is not a number above 0"),
         (["train", "here", "--size", "12"], "'12' is not WIDTHxHEIGHT in pixels, 32 or more each"),
+        (["networks", "--size", "12"], "'12' is not WIDTHxHEIGHT in pixels, 32 or more each"),
     ],
 )
 def test_a_slip_says_what_was_meant(words, says, capsys):

@@ -8,26 +8,23 @@ from dataclasses import asdict
 from typing import Any
 
 from autcar.arguments import positive
+from trainer.verbs.arguments import add_parser, size
 
 _EXAMPLES = """\
 examples:
   autcar networks
   autcar networks compact mine:build --size 160x120
+
+Times are of one thread of this machine.
 """
 
 
 def add_verb(verbs: Any) -> None:
     """Add ``networks`` to the sub-parsers of the ``autcar`` command."""
-    parser = verbs.add_parser(
-        "networks",
-        help="list the networks and what they cost",
-        description="List the networks and what they cost, on one thread of this machine.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = add_parser(verbs, "networks", "list the networks and what they cost", _EXAMPLES)
     add = parser.add_argument
     add("network", nargs="*", metavar="NAME", help="only these; one's own as module:function")
-    add("--size", default="224x168", metavar="WxH", help="of the frames (224x168)")
+    add("--size", type=size, default=(224, 168), metavar="WxH", help="of the frames (224x168)")
     add("--classes", type=positive, default=12, help="that it tells apart (12)")
     add("--json", action="store_true", help="print one JSON object instead")
     parser.set_defaults(run=_networks)
@@ -40,7 +37,7 @@ def _networks(arguments: argparse.Namespace) -> int:
     from trainer.networks import NETWORKS, build_network
     from trainer.proof.cost import cost
 
-    width, height = map(int, arguments.size.lower().split("x"))
+    width, height = arguments.size
     found = {
         name: cost(build_network(name, height, width, arguments.classes))
         for name in arguments.network or NETWORKS
