@@ -50,7 +50,11 @@ class Section:
 SECTIONS = {
     "inference": Section("inference.py", ("--rounds", "15"), ("--rounds", "2", "--runs", "5")),
     "driving": Section("driving.py", ("--seconds", "20"), ("--seconds", "1", "--starts", "1"), 3),
-    "recording": Section("recording.py", ("--frames", "5000"), ("--frames", "1000"), 3),
+    "recording": Section(
+        "recording.py",
+        ("--frames", "5000", "--rounds", "3"),
+        ("--frames", "1000", "--rounds", "1"),
+    ),
     "training": Section(
         "training.py",
         ("--frames", "4000"),

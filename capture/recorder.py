@@ -133,11 +133,14 @@ class Recorder:
         self._note: str | None = None
         self._free_now = 0
         self._checked_s = float("-inf")
-        self._closing = False
+        self._closing = threading.Event()
         # _session is held while files are written, and taken first where both are;
         # _change guards the fields and is never held over a file, so nobody waits for it.
+        # The writer alone waits for a change: at each frame, so nobody else is to wake.
         self._session = threading.RLock()
-        self._change = threading.Condition()
+        guard = threading.RLock()
+        self._change = threading.Condition(guard)
+        self._settled = threading.Condition(guard)
         self._check_disk()
         self._threads = [
             threading.Thread(target=self._write, name="recorder", daemon=True),
@@ -257,13 +260,13 @@ class Recorder:
     def settle(self, timeout_s: float = 5.0) -> bool:
         """Wait until nothing waits to be written; returns whether that came true."""
         with self._change:
-            return self._change.wait_for(lambda: not self._queue and not self._writing, timeout_s)
+            return self._settled.wait_for(lambda: not self._queue and not self._writing, timeout_s)
 
     def close(self) -> None:
         """Write what waits, close the session, end the threads. Closing twice is harmless."""
         self.finish(self._note)
         with self._change:
-            self._closing = True
+            self._closing.set()
             self._change.notify_all()
         for thread in self._threads:
             thread.join(30.0)
@@ -289,11 +292,12 @@ class Recorder:
         while True:
             with self._change:
                 self._writing = False
-                self._change.notify_all()
-                ready = self._change.wait_for(lambda: self._queue or self._closing, 0.25)
+                if not self._queue:
+                    self._settled.notify_all()
+                ready = self._change.wait_for(lambda: self._queue or self._closing.is_set(), 0.25)
                 shot = self._queue.popleft() if self._queue else None
                 self._writing = shot is not None
-                closing = self._closing
+                closing = self._closing.is_set()
             if shot is not None:
                 self._write_one(shot)
             elif closing:
@@ -362,11 +366,8 @@ class Recorder:
 
     def _sync(self) -> None:
         synced = 0
-        while True:
-            with self._change:
-                if self._change.wait_for(lambda: self._closing, SYNC_INTERVAL_S):
-                    return
-                written = self._written
+        while not self._closing.wait(SYNC_INTERVAL_S):
+            written = self._written
             if written is not None and written.writer.frames != synced:
                 synced = written.writer.frames
                 written.writer.sync()
