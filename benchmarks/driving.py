@@ -1,10 +1,11 @@
 """From a frame to the wheel in real time, beside Donkeycar's vehicle loop in the same run.
 
 Run from the repository: ``python benchmarks/driving.py [--seconds 20] [--bundle FOLDER]``.
-Both drive with the same model on the same frames from a camera of 30 frames/s. Ours goes
-the whole way, gate, guardian process and wires included; Donkeycar's actuator only takes
-the time. Donkeycar 5.3.0 is installed once, in the user's cache folder. Prints a table,
-what was promised, and a line of JSON.
+Both drive with the same model, the bundle's fastest file here as ``autcar bench --choose``
+finds it, on the same frames from a camera of 30 frames/s. Ours goes the whole way, gate,
+guardian process and wires included; Donkeycar's actuator only takes the time. Donkeycar
+5.3.0 is installed once, in the user's cache folder. Prints a table, what was promised, and
+a line of JSON.
 """
 
 from __future__ import annotations
@@ -40,17 +41,19 @@ def main() -> int:
     arguments = parser.parse_args()
 
     from autcar.bundle import load_bundle, shipped_bundle
-    from edge.pilots import fastest_variant
+    from edge.bench import time_variants
 
     folder = arguments.bundle or shipped_bundle()
     bundle = load_bundle(folder)
-    model = bundle.path(fastest_variant(bundle))
+    fastest = min(time_variants(bundle, [1], runs=300), key=lambda timing: timing.median_ms)
+    model = bundle.path(bundle.variant(fastest.variant))
     donkey = None if arguments.no_donkey else arguments.donkey or donkey_python()
     rows: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         frames = Path(scratch) / "frames.npy"
         _render(frames, bundle.manifest.width, bundle.manifest.height)
-        ours = [sys.executable, str(PEERS / "autcar_loop.py"), str(frames), str(folder)]
+        drive = (str(frames), str(folder), fastest.variant)
+        ours = [sys.executable, str(PEERS / "autcar_loop.py"), *drive]
         peer = [str(donkey), str(PEERS / "donkey_loop.py"), str(frames), str(model)]
         starts: list[tuple[float, float]] = []
         # An installed program is compiled: here by its first start, which is not counted.
@@ -64,9 +67,7 @@ def main() -> int:
         if donkey:
             rows["Donkeycar, 20 Hz"] = _run([*peer, str(arguments.seconds), "20"])
             rows["Donkeycar, flat out"] = _run([*peer, str(arguments.seconds / 2), "2000"])
-        flat_out = _run(
-            [sys.executable, str(PEERS / "autcar_flat_out.py"), str(frames), str(folder)]
-        )
+        flat_out = _run([sys.executable, str(PEERS / "autcar_flat_out.py"), *drive])
         for name, row in rows.items():
             mine = name == "autcar"
             row["cold_start_s"] = statistics.median(start[not mine] for start in starts[1:])

@@ -1,6 +1,6 @@
 """Our driving loop beside the bare interpreter, both as fast as they go; see ``driving.py``.
 
-``python autcar_flat_out.py FRAMES.npy BUNDLE`` ends with a line of JSON: CPU ms a frame,
+``python autcar_flat_out.py FRAMES.npy BUNDLE VARIANT`` ends with a line of JSON: CPU ms a frame,
 the medians of rounds taken in turn. A car sleeps between frames and finds its caches cold;
 here everything is warm, so that what remains is what the loop itself does beside inference:
 reading, judging the frame, the gate, the message to the guardian. The guardian's own process
@@ -48,7 +48,7 @@ def main() -> None:
         def close(self) -> None:
             pass
 
-    pilot, camera = BundlePilot(load_bundle(sys.argv[2])), Newest()
+    pilot, camera = BundlePilot(load_bundle(sys.argv[2]), sys.argv[3]), Newest()
     rounds: dict[str, list[float]] = {"bare_ms": [], "loop_ms": [], "guardian_ms": []}
     with tempfile.TemporaryDirectory() as scratch:
         wheels = GuardedWheels({"driver": "simulator", "wires": f"{scratch}/wires"})

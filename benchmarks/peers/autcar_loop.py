@@ -1,6 +1,6 @@
 """Our driving loop on recorded frames, for ``benchmarks/driving.py``.
 
-``python autcar_loop.py FRAMES.npy BUNDLE SECONDS SPAWNED_NS`` ends with a line of JSON.
+``python autcar_loop.py FRAMES.npy BUNDLE VARIANT SECONDS SPAWNED_NS`` ends with a line of JSON.
 Imports as ``autcar drive`` does: the guardian starts before anything heavy.
 """
 
@@ -23,9 +23,17 @@ FPS = 30
 
 
 def drive_frames(
-    wheels: GuardedWheels, wires_path: str, frames: str, folder: str, seconds: float, spawned: int
+    wheels: GuardedWheels,
+    wires_path: str,
+    frames: str,
+    bundle: tuple[str, str],
+    seconds: float,
+    spawned: int,
 ) -> dict[str, object]:
-    """Drive for ``seconds`` and say how old frames were when their commands reached the wires."""
+    """Drive for ``seconds`` and say how old frames were when their commands reached the wires.
+
+    ``bundle`` is a folder and a variant.
+    """
     import numpy as np
 
     from autcar.bundle import load_bundle
@@ -65,7 +73,8 @@ def drive_frames(
         """The bundle, timed; looks at the wires first, which hold the command of before."""
 
         def __init__(self) -> None:
-            self._pilot = BundlePilot(load_bundle(folder))
+            folder, variant = bundle
+            self._pilot = BundlePilot(load_bundle(folder), variant)
             self._before: Frame | None = None
             self.cpu_ns = 0
             self.inference_ms: list[float] = []
@@ -132,14 +141,14 @@ def _rss_mb(process: str) -> float:
 
 
 def main() -> None:
-    frames, folder, seconds, spawned = sys.argv[1:]
+    frames, folder, variant, seconds, spawned = sys.argv[1:]
     parse(["drive"])
     start_quickly()
     load_config()
     path = str(Path(frames).with_name("wires"))
     wheels = GuardedWheels({"driver": "simulator", "wires": path}, wait=False)
     try:
-        found = drive_frames(wheels, path, frames, folder, float(seconds), int(spawned))
+        found = drive_frames(wheels, path, frames, (folder, variant), float(seconds), int(spawned))
     finally:
         wheels.close()
     print(json.dumps(found))
