@@ -29,7 +29,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
     "no mirror": {"augment": "default,mirror=0"},
     "no augmentation": {"augment": "none"},
-    "strong augmentation": {"augment": "strong"},
+    "light augmentation": {"augment": "light"},
     "balance: none": {"balance": "none"},
     "balance: weights": {"balance": "weights"},
     "network: autcar": {"network": "autcar"},

@@ -34,7 +34,8 @@ PICTURE = "training.png"
 MOST_DEATHS = 3
 """How often in a row a run may end by itself before its first new epoch: then it is not chance."""
 
-_STRONGEST = "strong"
+_AUGMENTED = "default"
+"""What changes the copies of an image, whatever the first attempt did to them."""
 
 
 @dataclass(frozen=True)
@@ -205,7 +206,7 @@ def _changed(base: Attempt, plan: Plan, tried: Sequence[Attempt]) -> Attempt:
         return replace(
             base,
             augment_factor=copies,
-            augment=_STRONGEST,
+            augment=_AUGMENTED,
             change=f"{copies} augmented copies an epoch",
         )
     if turn % 3 == 1:

@@ -39,7 +39,7 @@ class Space:
     """What to choose from. Rates and label smoothing are ranges, the rest are choices."""
 
     networks: tuple[str, ...] = ("compact", "star", "factored")
-    augments: tuple[str, ...] = ("none", "default", "strong")
+    augments: tuple[str, ...] = ("none", "light", "default")
     balances: tuple[str, ...] = ("upsample", "weights")
     batch_sizes: tuple[int, ...] = (32, 64, 128)
     learning_rates: tuple[float, float] = (3e-4, 1e-2)

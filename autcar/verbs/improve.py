@@ -188,7 +188,6 @@ def _round(
         width=plan.width,
         height=plan.height,
         schedule=Schedule(epochs=plan.epochs),
-        augment="strong",
         validation=0.1,
         test=0.1,
         seed=plan.seed,

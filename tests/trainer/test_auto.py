@@ -99,7 +99,7 @@ def test_a_stall_is_followed_by_another_attempt_from_the_best_with_one_thing_cha
         (3, 32, 5e-4),  # a lower rate
         (7, 32, 5e-4),  # more copies again
     ]
-    assert seen[1].augment == "strong"
+    assert seen[1].augment == "default"
     assert state.best == 5
     assert state.done == "reached"
 

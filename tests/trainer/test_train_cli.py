@@ -125,7 +125,7 @@ def test_wrong_input_is_refused_before_training(recordings, make_session, tmp_pa
         train(make_session("dull", 60, lambda _: CLASSES[0]), tmp_path)
     with pytest.raises(ConfigError, match="'int4' is none of int8"):
         train(recordings, tmp_path, "--variants", "int4")
-    with pytest.raises(AutcarError, match="strong"):
+    with pytest.raises(AutcarError, match="light"):
         train(recordings, tmp_path, "--augment", "wild")
     with pytest.raises(DataNotFoundError, match="autcar train"):
         autcar("eval", tmp_path / "none", recordings)

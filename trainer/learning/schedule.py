@@ -29,8 +29,10 @@ class Schedule:
 
     Training ends early after ``patience`` validations in a row that are no better than
     the best, or when ``until`` (such as ``"accuracy=0.9"``) is reached in validation,
-    never before ``min_epochs``, and the best weights are kept. With ``keep="last"`` all
-    epochs are done and the last weights kept, so that validation decides nothing.
+    never before ``min_epochs``, and the best weights are kept. While the rate is high
+    validation goes up and down: little patience ends a cosine before its best part. With
+    ``keep="last"`` all epochs are done and the last weights kept, so that validation
+    decides nothing.
     """
 
     epochs: int = 0
@@ -39,7 +41,7 @@ class Schedule:
     warm_up: float = 0.5
     optimizer: Optimizer = "adam"
     l2: float = 0.0
-    patience: int = 5
+    patience: int = 10
     min_epochs: int = 3
     until: str = ""
     keep: Literal["best", "last"] = "best"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _EXAMPLES = """\
 examples:
   autcar sweep recordings --trials 30 --processes 2
-  autcar sweep recordings --networks compact,mine:build --augments default,strong
+  autcar sweep recordings --networks compact,mine:build --augments light,default
   autcar sweep recordings --study /mnt/shared/study.journal --join     on another machine
 
 Each trial trains for a few epochs with settings that Optuna chooses by what went well; one
@@ -49,7 +49,7 @@ def add_verb(verbs: Any) -> None:
     add("--trial-epochs", type=positive, default=6, help="of a trial (6)")
     add("--epochs", type=positive, help="of the winner, at most (as in train)")
     add("--networks", type=names, metavar="A,B", help="to choose from (compact,star,factored)")
-    add("--augments", type=names, metavar="A,B", help="to choose from (none,default,strong)")
+    add("--augments", type=names, metavar="A,B", help="to choose from (none,light,default)")
     add("--size", type=size, default=(224, 168), metavar="WxH", help="of the frames (224x168)")
     add("--split", default="auto", help="as in train")
     add("--seed", type=natural, default=0, help="of split and training (0)")

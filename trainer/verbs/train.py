@@ -65,7 +65,7 @@ def add_verb(verbs: Any) -> None:
         "--augment",
         default="default",
         metavar="PRESET,KIND=SHARE",
-        help="none, default, strong, tutorial, star or follow, and what is changed in it; "
+        help="none, light, default, tutorial, star or follow, and what is changed in it; "
         "`autcar data augment-preview` draws it (default)",
     )
     add(
@@ -128,7 +128,7 @@ def _add_schedule(group: Any) -> None:
     add = group.add_argument
     add("--epochs", type=positive, help="at most so many (by the number of frames: 8 to 40)")
     add("--min-epochs", type=positive, help="never end before so many (3)")
-    add("--patience", type=positive, help="stop after so many epochs no better than the best (5)")
+    add("--patience", type=positive, help="stop after so many epochs no better than the best (10)")
     add("--until", metavar="LEVEL", help="stop when validation reaches this, as accuracy=0.9")
     add("--learning-rate", "--lr", type=above_zero, help="the highest (0.002)")
     add(

@@ -45,12 +45,12 @@ def test_each_kind_changes_its_share_of_the_images(batch, kind):
 
 
 def test_what_is_done_to_an_image_does_not_depend_on_the_others(batch):
-    strong = PRESETS["strong"]
-    plan = strong.draw(24, np.random.default_rng(0))
+    default = PRESETS["default"]
+    plan = default.draw(24, np.random.default_rng(0))
     images, labels = (array.copy() for array in batch)
-    strong.apply(images, labels, plan)
+    default.apply(images, labels, plan)
     some = batch[0][5:9].copy()
-    strong.apply(some, batch[1][5:9].copy(), plan[5:9])
+    default.apply(some, batch[1][5:9].copy(), plan[5:9])
     np.testing.assert_array_equal(some, images[5:9])
 
 
@@ -105,7 +105,7 @@ def test_words_name_a_preset_and_change_what_is_in_it():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("heavy", "'heavy' is not known; use one of none, default, strong, tutorial, star"),
+        ("heavy", "'heavy' is not known; use one of none, light, default, tutorial, star"),
         ("default,rotate=1", "no 'rotate'; use mirror, rotation, .*or degrees, shift_x"),
         ("default,mirror=2", "'mirror=2': mirror is a number from 0 to 1, as in mirror=0.2"),
         ("default,degrees=-5", "degrees is a number from 0 up"),

@@ -64,7 +64,7 @@ def test_the_same_seed_gives_the_same_batches(dataset):
             np.arange(48),
             batch_size=8,
             seed=seed,
-            augment=parse_augmentation("strong"),
+            augment=parse_augmentation("default"),
             threads=threads,
         )
 
@@ -79,7 +79,9 @@ def test_the_same_seed_gives_the_same_batches(dataset):
 def test_augmentation_never_reaches_the_cache(dataset):
     cache = ImageCache(dataset, height=24, width=32)
     before = cache.images(np.arange(48))
-    collect(Batches(cache, dataset.labels, np.arange(48), augment=parse_augmentation("strong")), 0)
+    collect(
+        Batches(cache, dataset.labels, np.arange(48), augment=parse_augmentation("default")), 0
+    )
     np.testing.assert_array_equal(before, cache.images(np.arange(48)))
 
 
@@ -111,7 +113,7 @@ def test_shards_together_are_what_one_worker_gets(dataset):
             dataset.labels,
             np.arange(44),
             batch_size=16,
-            augment=parse_augmentation("strong"),
+            augment=parse_augmentation("default"),
             shard=shard,
             shards=shards,
         )

@@ -21,9 +21,9 @@ def test_a_picture_shows_each_kind_and_all_together(make_session, tmp_path, caps
     # A row of frames for each kind, one as recorded and one for all: white between them.
     filled = cv2.cvtColor(sheet, cv2.COLOR_RGB2GRAY)[:, -80:-20].min(axis=1) < 170
     assert np.count_nonzero(np.diff(filled.astype(int)) == 1) == len(KINDS) + 2
-    strong = tmp_path / "strong.png"
-    main(["data", "augment-preview", str(folder), "--output", str(strong), "--augment", "strong"])
-    assert read_image(strong).mean() != sheet.mean()
+    light = tmp_path / "light.png"
+    main(["data", "augment-preview", str(folder), "--output", str(light), "--augment", "light"])
+    assert read_image(light).mean() != sheet.mean()
     assert main(["data", "augment-preview", str(folder), "--augment", "wild"]) == 2
     assert "'wild' is not known" in capsys.readouterr().err
 
