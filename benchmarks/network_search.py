@@ -6,9 +6,10 @@
     python benchmarks/network_search.py draw               the table and the picture
 
 What is found is kept in ``benchmarks/network_search.json``, so each step can be stopped and
-gone on with; a network that was trained on the same data with the same seed is not trained
-again. Accuracy on the tub is of the int8 file on its last 15 % of time, which training never
-saw; metres between failures are driven on unseen simulated tracks of difficulty 1.
+gone on with; a network that was trained on the same data with the same seed and augmentation
+is not trained again. Accuracy on the tub is of the int8 file on its last 15 % of time, which
+training never saw; metres between failures are driven on unseen simulated tracks of
+difficulty 1.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ SEED_CNN, CHOSEN = "autcar", "compact"
 HEIGHT, WIDTH, CLASSES = 168, 224, 12
 
 EPOCHS = 12
+AUGMENT = "default"
 EVERY = 3
 """Of a tub's frames, one in so many is used: at 20 Hz neighbours are near twins."""
 TRACKS, FRAMES_EACH = 20, 300
@@ -145,10 +147,11 @@ def train_all(found: dict[str, Any], arguments: argparse.Namespace) -> None:
             arguments.names or FAMILY, arguments.seeds, learners
         ):
             key = f"{kind}, seed {seed}"
-            if arguments.data not in (None, kind) or key in found.get(name, {}).get("runs", {}):
+            before = found.get(name, {}).get("runs", {}).get(key, {})
+            if arguments.data not in (None, kind) or before.get("augment") == AUGMENT:
                 continue
             progress.say(f"== {name}, {key}")
-            result = learners[kind].learn(name, seed)
+            result = {"augment": AUGMENT, **learners[kind].learn(name, seed)}
             progress.say(f"{name}, {key}: {result}")
             found.setdefault(name, {}).setdefault("runs", {})[key] = result
             save(found)
@@ -184,6 +187,7 @@ class Learner:
             runs=None,
             force=True,
             variants=("int8",),
+            augment=AUGMENT,
         )
         split = split_by_time(self.dataset, order=self.order, seed=0)
         seed_everything(seed)
@@ -281,8 +285,8 @@ def table(found: dict[str, Any]) -> str:
         lines.append(
             f"{name:<24}{row['mmac']:>7.1f}{row['parameters'] / 1e3:>8.0f}"
             + "".join(f"{text:>10}" for text in times)
-            + f"{_spread(runs_of(row, 'tub', 'balanced_accuracy'), '.3f'):>23}"
-            + f"{_spread(runs_of(row, 'simulator', 'metres_between'), '.0f'):>22}"
+            + f"{_spread(row, 'tub', 'balanced_accuracy', '.3f'):>23}"
+            + f"{_spread(row, 'simulator', 'metres_between', '.0f'):>22}"
         )
     return "\n".join(lines)
 
@@ -297,11 +301,27 @@ def runs_of(row: dict[str, Any], kind: str, figure: str) -> list[float]:
     return [run[figure] for key, run in row.get("runs", {}).items() if key.startswith(kind)]
 
 
-def _spread(values: list[float], form: str) -> str:
+def overall(row: dict[str, Any], kind: str, figure: str) -> float | None:
+    """A figure of all trainings on one kind of data together, None where there was none.
+
+    Of metres between failures all metres by all failures: a mean would give a seed without
+    a failure no more than the metres that it was let drive. Of others the mean.
+    """
+    values = runs_of(row, kind, figure)
     if not values:
+        return None
+    if figure == "metres_between":
+        failures = sum(runs_of(row, kind, "failures"))
+        return sum(runs_of(row, kind, "metres")) / max(failures, 1)
+    return sum(values) / len(values)
+
+
+def _spread(row: dict[str, Any], kind: str, figure: str, form: str) -> str:
+    together, values = overall(row, kind, figure), runs_of(row, kind, figure)
+    if together is None:
         return "–"
-    mean = f"{sum(values) / len(values):{form}}"
-    return mean if len(values) == 1 else f"{mean} ({min(values):{form}}–{max(values):{form}})"
+    said = f"{together:{form}}"
+    return said if len(values) == 1 else f"{said} ({min(values):{form}}–{max(values):{form}})"
 
 
 PANELS = (
@@ -366,23 +386,23 @@ def draw_work(axes: Any, found: dict[str, Any]) -> None:
 
 
 def draw_driving(axes: Any, found: dict[str, Any], kind: str, figure: str) -> None:
-    """Fastest time against driving. A mark is the mean over the seeds, a line their range.
+    """Fastest time against driving. A mark is all seeds together, a line their range.
 
     Networks that were timed only are ticks at the foot.
     """
     for name, row in found.items():
         place, values = fastest_ms(row), runs_of(row, kind, figure)
-        if not values:
+        together = overall(row, kind, figure)
+        if together is None:
             axes.plot(place, 0.02, "|", color=GREY, transform=axes.get_xaxis_transform())
             continue
-        mean = sum(values) / len(values)
         marker, color = {CHOSEN: ("*", BLUE), SEED_CNN: ("s", ORANGE)}.get(name, ("o", GREY))
         axes.plot([place] * 2, [min(values), max(values)], color=color, linewidth=1.5)
-        axes.plot(place, mean, marker, color=color, markersize=13 if marker == "*" else 6)
+        axes.plot(place, together, marker, color=color, markersize=13 if marker == "*" else 6)
         said = {CHOSEN: f"{name} (the default)", SEED_CNN: "the seed's CNN"}.get(name, name)
         seeds = f"{len(values)} seeds" if len(values) > 1 else "1 seed"
         axes.annotate(
-            *(f"{said}, {seeds}", (place, mean), (7, 5 if name == CHOSEN else -11)),
+            *(f"{said}, {seeds}", (place, together), (7, 5 if name == CHOSEN else -11)),
             textcoords="offset points",
             fontsize=8,
         )

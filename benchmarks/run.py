@@ -31,7 +31,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE)]
 
 from chart import draw_chart
 from machine import facts, load
-from network_search import CHOSEN, RESULTS, SEED_CNN, runs_of
+from network_search import CHOSEN, RESULTS, SEED_CNN, overall
 from peers.environments import python311
 
 Found = dict[str, Any]
@@ -104,11 +104,7 @@ def _rate(name: str, key: str) -> Callable[[Found], Any]:
 
 
 def _drives(name: str, kind: str, figure: str) -> Callable[[Found], Any]:
-    def mean(found: Found) -> float | None:
-        values = runs_of(found.get(name, {}), kind, figure)
-        return statistics.fmean(values) if values else None
-
-    return mean
+    return lambda found: overall(found.get(name, {}), kind, figure)
 
 
 def _growth(name: str) -> Callable[[Found], Any]:

@@ -191,8 +191,8 @@ def _runtime() -> Iterator[Finding]:
         yield Finding(
             WARNING,
             "interpreter",
-            f"{name}, which does not accelerate int8: {shown} a frame",
-            "drive the float variant: autcar drive --variant float32",
+            f"{name}, which does not accelerate int8 here: {shown} a frame",
+            "let the car drive the file that is fastest here: autcar bench --choose",
         )
     else:
         yield Finding(OK, "interpreter", f"{name}, int8 accelerated: {shown} a frame")

@@ -66,7 +66,19 @@ def pi(tmp_path):
     return Pi(tmp_path)
 
 
-def test_a_pi_in_good_health(pi):
+@pytest.fixture
+def taking(monkeypatch):
+    """Lets the shipped bundle's files, int8 and float32, take so many ms a frame."""
+
+    def take(*ms):
+        times = iter(ms)
+        monkeypatch.setattr("autcar.verbs.doctor._milliseconds", lambda interpreter: next(times))
+
+    return take
+
+
+def test_a_pi_in_good_health(pi, taking):
+    taking(0.2, 0.4)
     findings = pi.examine()
     for what in ("system", "pins", "strict_gpiod", "camera", "groups", "power", "temperature",
                  "autcar-edge", "shipped bundle", "clock"):  # fmt: skip
@@ -78,8 +90,17 @@ def test_a_pi_in_good_health(pi):
     interpreter = findings["interpreter"]
     slow = "tflite-runtime" in interpreter.found
     assert interpreter.state == ("warning" if slow else "OK"), interpreter
-    assert ("--variant float32" in interpreter.fix) == slow
+    assert "int8 0.20 ms, float32 0.40 ms" in interpreter.found
+    assert ("autcar bench --choose" in interpreter.fix) == slow
     assert "autcar-capture" not in findings
+
+
+def test_a_processor_that_is_slower_with_int8_is_told_to_choose(pi, taking):
+    taking(0.4, 0.2)
+    finding = pi.examine()["interpreter"]
+    assert finding.state == "warning"
+    assert "does not accelerate int8 here: int8 0.40 ms, float32 0.20 ms" in finding.found
+    assert "autcar bench --choose" in finding.fix
 
 
 def ask(pi, command, answer):
