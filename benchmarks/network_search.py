@@ -386,7 +386,7 @@ def draw_work(axes: Any, found: dict[str, Any]) -> None:
 
 
 def draw_driving(axes: Any, found: dict[str, Any], kind: str, figure: str) -> None:
-    """Fastest time against driving. A mark is all seeds together, a line their range.
+    """Fastest time against driving. A mark is all seeds together, a line the range of a mean.
 
     Networks that were timed only are ticks at the foot.
     """
@@ -397,7 +397,8 @@ def draw_driving(axes: Any, found: dict[str, Any], kind: str, figure: str) -> No
             axes.plot(place, 0.02, "|", color=GREY, transform=axes.get_xaxis_transform())
             continue
         marker, color = {CHOSEN: ("*", BLUE), SEED_CNN: ("s", ORANGE)}.get(name, ("o", GREY))
-        axes.plot([place] * 2, [min(values), max(values)], color=color, linewidth=1.5)
+        if min(values) <= together <= max(values):
+            axes.plot([place] * 2, [min(values), max(values)], color=color, linewidth=1.5)
         axes.plot(place, together, marker, color=color, markersize=13 if marker == "*" else 6)
         said = {CHOSEN: f"{name} (the default)", SEED_CNN: "the seed's CNN"}.get(name, name)
         seeds = f"{len(values)} seeds" if len(values) > 1 else "1 seed"
