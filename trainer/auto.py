@@ -34,8 +34,10 @@ PICTURE = "training.png"
 MOST_DEATHS = 3
 """How often in a row a run may end by itself before its first new epoch: then it is not chance."""
 
-_AUGMENTED = "default"
-"""What changes the copies of an image, whatever the first attempt did to them."""
+_AUGMENTED = (
+    "default,rotation=0.5,degrees=6,shift=0.6,shift_x=0.08,shift_y=0.08,zoom=0.3,zoom_size=0.1"
+)
+"""What changes the copies of an image: they are shown often, so that they move more, too."""
 
 
 @dataclass(frozen=True)
