@@ -321,7 +321,9 @@ def _spread(row: dict[str, Any], kind: str, figure: str, form: str) -> str:
     if together is None:
         return "–"
     said = f"{together:{form}}"
-    return said if len(values) == 1 else f"{said} ({min(values):{form}}–{max(values):{form}})"
+    if len(values) == 1 or not min(values) <= together <= max(values):
+        return said
+    return f"{said} ({min(values):{form}}–{max(values):{form}})"
 
 
 PANELS = (

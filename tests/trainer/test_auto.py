@@ -100,7 +100,11 @@ def test_a_stall_is_followed_by_another_attempt_from_the_best_with_one_thing_cha
         (3, 32, 5e-4),  # a lower rate
         (7, 32, 5e-4),  # more copies again
     ]
-    assert parse_augmentation(seen[1].augment).zoom > 0
+    copies = parse_augmentation(seen[1].augment)
+    assert (copies.rotation, copies.degrees) == (0.5, 6.0)
+    assert (copies.shift, copies.shift_x, copies.shift_y) == (0.6, 0.08, 0.08)
+    assert (copies.zoom, copies.zoom_size) == (0.3, 0.1)
+    assert (copies.brightness_size, copies.tint_levels, copies.noise_levels) == (0.35, 30.0, 20.0)
     assert state.best == 5
     assert state.done == "reached"
 
