@@ -1,7 +1,8 @@
-"""What the gate needs to know of a frame, from every eighth pixel of every eighth row.
+"""What the gate needs to know of a frame, from eight of its rows.
 
 NumPy alone: without OpenCV the car drives 50 ms sooner after its start, and a sample
-answers these questions as well as all pixels do, at a fraction of the time.
+answers these questions as well as all pixels do, at a fraction of the time. Of whole rows
+and not of scattered pixels: these would be a line of the processor's cache each.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from autcar.safety import Sight
 # ITU-R BT.601 luma weights of red, green and blue.
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
-_STEP = 8
+_ROWS = 8
 
 
 def look(frame: Frame) -> Sight:
@@ -25,8 +26,9 @@ def look(frame: Frame) -> Sight:
     Two frames of a camera that works differ in their sensor's noise, in the sample
     as well as anywhere; equal fingerprints in a row are a frozen image.
     """
-    sample = frame.image[::_STEP, ::_STEP].reshape(-1, 3)
-    luma = sample @ _LUMA
+    step = max(1, len(frame.image) // _ROWS)
+    sample = frame.image[step // 2 :: step]
+    luma = sample.reshape(-1, 3) @ _LUMA
     # Sums of the values and of their squares: NumPy's mean() and std() take Python code
     # that is cold at each frame, and ten times as long.
     mean = float(np.add.reduce(luma)) / len(luma)

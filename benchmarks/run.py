@@ -162,7 +162,7 @@ ROWS = (
     ),
     Row(
         *("driving", "loop, guardian at 30 Hz, CPU", "ms", _whole_loop),
-        *("the bare interpreter", _loop("autcar", "cpu_inside_ms"), "≤ 1.25 ×"),
+        *("the bare interpreter at 30 Hz", lambda found: found["bare_ms"], "≤ 1.25 ×"),
         lambda ours, other: ours <= 1.25 * other,
         limit=True,
     ),

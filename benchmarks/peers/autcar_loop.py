@@ -83,7 +83,10 @@ def drive_frames(
         def scores(self, frame: Frame) -> Scores:
             cpu = time.thread_time_ns()
             if self._before is not None:
-                self.ages_ms.append((wires.read().time_ns - self._before.time_ns) / 1e6)
+                age_ns = wires.read().time_ns - self._before.time_ns
+                # Where the command stayed the same, the wires hold that of a frame before.
+                if age_ns > 0:
+                    self.ages_ms.append(age_ns / 1e6)
             self._before = frame
             wall = time.perf_counter_ns()
             scores = self._pilot.scores(frame)

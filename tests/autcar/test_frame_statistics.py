@@ -44,4 +44,11 @@ def test_the_fingerprint_tells_a_frozen_image_from_one_with_new_noise():
 def test_a_band_of_the_picture_counts_by_its_area():
     image = np.zeros((168, 224, 3), np.uint8)
     image[:42] = 255
-    assert sight(image).mean == pytest.approx(255 / 4, rel=0.15)
+    assert sight(image).mean == pytest.approx(255 / 4, rel=0.01)
+
+
+@pytest.mark.parametrize("height", [1, 2, 7, 9, 100, 480])
+def test_a_picture_of_any_height_is_judged(height):
+    image = np.full((height, 5, 3), 90, np.uint8)
+    assert sight(image).mean == pytest.approx(90, abs=0.1)
+    assert sight(image).contrast == pytest.approx(0, abs=0.1)

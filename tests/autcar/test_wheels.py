@@ -122,6 +122,43 @@ def test_a_hung_guardian_is_ended_and_replaced(wheels, wires):
     drive(wheels, wires)
 
 
+def test_an_unchanged_command_is_sent_again_in_time_and_not_at_every_frame(wheels, wires):
+    wheels.arm()
+    first, sent = wheels._sequence, []
+    now = time.monotonic_ns()
+    for ms in range(0, 250, 10):
+        wheels.drive(0.5, 0.25, now + ms * MS, now + (240 + ms) * MS)
+        if wheels._sequence > first:
+            first = wheels._sequence
+            sent.append(ms)
+    assert sent == [0, 40, 80, 120, 160, 200, 240]
+    wait_for(wires, (0.5, 0.25))
+
+
+def test_whatever_changes_is_sent_at_once(wheels, wires):
+    drive(wheels, wires, lease_ms=900)
+    now = time.monotonic_ns()
+    wheels.drive(0.5, 0.3, now, now + 900 * MS)
+    assert wait_for(wires, (0.5, pytest.approx(0.3))) < 0.1
+    wheels.drive(0.5, 0.3, now, now + 100 * MS)  # the same for less long
+    assert wait_for(wires, (0, 0)) < 0.3
+    drive(wheels, wires, lease_ms=900)
+    wheels.stop()
+    wait_for(wires, (0, 0))
+    drive(wheels, wires, lease_ms=900)
+
+
+def test_a_long_lease_is_renewed_before_the_guardian_ends_it(wheels, wires):
+    wheels.arm()
+    until = time.monotonic() + 1.3
+    while time.monotonic() < until:
+        now = time.monotonic_ns()
+        wheels.drive(0.5, 0.25, now, now + 30_000 * MS)
+        time.sleep(0.01)
+    assert wheels.at_rest_because is None
+    assert speeds(wires) == (0.5, 0.25)
+
+
 def test_slow_commands_are_no_hang(wheels, wires):
     """A loop that is slow for its own reasons must not have its guardian ended."""
     first = wheels.pid
