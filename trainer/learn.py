@@ -21,6 +21,7 @@ from trainer.data.dataset import Dataset
 from trainer.data.heads import Heads
 from trainer.data.split import Split
 from trainer.learning.checkpoint import Checkpoint
+from trainer.learning.distillation import load_teachers
 from trainer.learning.history import Epoch, History
 from trainer.learning.objectives import Classes, HeadsObjective, Objective, Pixels
 from trainer.learning.training import fit, seed_everything
@@ -142,6 +143,12 @@ def learn(
     dataset, split, cache = frames.dataset, frames.split, frames.cache
     if settings.start is not None and not (checkpoint and checkpoint.path.exists()):
         progress.say(begin_with(network.model, settings.start))
+    workers = workers or Workers()
+    teacher = None
+    if settings.teachers:
+        with workers.scope():
+            teacher = load_teachers(settings.teachers, network.model)
+        progress.say(f"taught by {', '.join(settings.teachers)}")
     rows = split.train
     if settings.balance == "upsample":
         rows = balance_indices(dataset.labels, rows, settings.seed)
@@ -158,7 +165,7 @@ def learn(
     augmentation = parse_augmentation(
         settings.augment, network.classes, masked=dataset.masks is not None
     )
-    size, workers = settings.batch_size, workers or Workers()
+    size = settings.batch_size
     mine: dict[str, Any] = {"shard": workers.index, "shards": workers.count}
     training = Batches(cache, outputs, rows, size, settings.seed, augmentation, **mine)
     validation = Batches(cache, outputs, split.validation, size, shuffle=False, **mine)
@@ -177,6 +184,7 @@ def learn(
         checkpoint=checkpoint,
         listeners=listeners,
         workers=workers,
+        teacher=teacher,
     )
     progress.say(f"{history.ended}; kept epoch {history.best}")
     if workers.count > 1 or settings.precision != "float32":

@@ -21,7 +21,8 @@ class Settings:
     ``test`` are shares of the frames, ``gap_s`` seconds apart from training. ``split`` is
     one of :data:`trainer.data.split.KINDS`. ``heads`` names what the classes consist of, see
     :func:`trainer.data.dataset.load_dataset`. ``start`` is the folder of a run whose weights to
-    begin with. ``label_smoothing`` and ``focal`` are those of
+    begin with, ``teachers`` those of runs whose networks teach
+    (:mod:`trainer.learning.distillation`). ``label_smoothing`` and ``focal`` are those of
     :class:`trainer.learning.objectives.Classes`; ``balance="weights"`` weighs rare classes more in
     place of showing them more often. ``augment_factor`` is how often an image is shown
     in an epoch, each time augmented anew. Only the ``first_classes`` are learnt, where
@@ -47,6 +48,7 @@ class Settings:
     label_smoothing: float = 0.1
     focal: float = 0.0
     start: Path | None = None
+    teachers: tuple[str, ...] = ()
     split: str = "auto"
     validation: float = 0.15
     test: float = 0.15

@@ -74,6 +74,19 @@ def test_one_command_makes_a_bundle_that_answers_and_a_run_that_explains(
     assert autcar("eval", tmp_path / "mine", recordings, "--split", "all") == 0
     assert "on 480 frames" in capsys.readouterr().out
 
+    taught = ("--teacher", tmp_path / "mine", "--network", "star", "--epochs", 1, "--force")
+    train(recordings, tmp_path, *taught, name="small")
+    assert f"taught by {tmp_path / 'mine'}" in capsys.readouterr().out
+    settings = json.loads((_run_of(tmp_path, "small") / "run.json").read_text())["settings"]
+    assert settings["teachers"] == [str(tmp_path / "mine")]
+    with pytest.raises(ConfigError, match="wanted is 12 probabilities for frames of 40×32"):
+        train(recordings, tmp_path, "--teacher", run, "--size", "40x32")
+
+
+def _run_of(folder, name):
+    (run,) = (folder / "runs").glob(f"*_{name}")
+    return run
+
 
 def test_the_same_seed_makes_the_same_files_and_absent_classes_are_named(
     make_session, tmp_path, capsys

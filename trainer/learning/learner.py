@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from autcar.errors import DataError
 from trainer.learning.checkpoint import Arrays, same_shapes
+from trainer.learning.distillation import Teacher, taught
 from trainer.learning.objectives import Objective
 from trainer.learning.schedule import Schedule
 from trainer.learning.workers import Workers
@@ -24,7 +25,12 @@ class Learner:
     """
 
     def __init__(
-        self, model: Any, schedule: Schedule, objective: Objective, workers: Workers
+        self,
+        model: Any,
+        schedule: Schedule,
+        objective: Objective,
+        workers: Workers,
+        teacher: Teacher | None = None,
     ) -> None:
         import tensorflow as tf
 
@@ -44,9 +50,12 @@ class Learner:
         optimizer = self.optimizer
 
         def answer(images: Any, targets: Any, training: bool) -> tuple[dict[str, Any], Any]:
-            outputs = model(tf.cast(images, tf.float32), training=training)
+            images = tf.cast(images, tf.float32)
+            outputs = model(images, training=training)
             outputs = tf.nest.map_structure(lambda x: _as_float32(tf, x), outputs)
             measures = objective.measures(outputs, targets)
+            if teacher is not None and training:
+                measures["loss"] = taught(measures["loss"], outputs, teacher(images))
             self.measures = tuple(measures)
             sums = [tf.reduce_sum(values) for values in measures.values()]
             count = tf.cast(tf.shape(images)[0], tf.float32)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from autcar.errors import DataError
 from autcar.progress import Progress
 from trainer.learning.checkpoint import Checkpoint, Saved
+from trainer.learning.distillation import Teacher
 from trainer.learning.history import Epoch, History
 from trainer.learning.learner import Learner, Sums
 from trainer.learning.objectives import Classes, Objective
@@ -60,6 +61,7 @@ def fit(
     checkpoint: Checkpoint | None = None,
     listeners: Sequence[Callable[[Epoch], None]] = (),
     workers: Workers | None = None,
+    teacher: Teacher | None = None,
 ) -> History:
     """Train ``model`` (frames 0…255 → what ``objective`` asks for) in place, to its best weights.
 
@@ -68,7 +70,9 @@ def fit(
     ended. Each epoch is told to ``listeners`` once it is done; what they raise ends
     training. Ctrl-C ends it as early stopping would, once an epoch is done.
 
-    ``model`` is made in the scope of ``workers``; only worker 0 has a ``checkpoint``.
+    ``model`` is made in the scope of ``workers``; only worker 0 has a ``checkpoint``. The
+    answers of a ``teacher`` (see :mod:`trainer.learning.distillation`) count beside the targets
+    in training, not in validation.
 
     Raises :class:`ConfigError` for a model that does not fit the objective,
     :class:`DataError` for a target that is none of the classes and when the loss is no
@@ -80,7 +84,7 @@ def fit(
     level = Level.parse(schedule.until, objective.names)
     workers = workers or Workers()
     workers.prepare(model)
-    learner = Learner(model, schedule, objective, workers)
+    learner = Learner(model, schedule, objective, workers, teacher)
     loop = _Loop(learner, schedule, objective, workers, progress)
     history, best = History(), model.get_weights()
     saved = checkpoint.load() if checkpoint else None

@@ -22,7 +22,7 @@ def begin_with(model: Any, folder: Path) -> str:
     """
     import keras
 
-    path = _model_of(folder)
+    path = model_of(folder)
     taken = keras.saving.load_model(path, compile=False).weights
     fitting = 0
     for target, source in zip(model.weights, taken, strict=False):
@@ -40,12 +40,16 @@ def begin_with(model: Any, folder: Path) -> str:
     return f"begins with {path}" + (f"; the last {rest} weights begin anew" if rest else "")
 
 
-def _model_of(folder: Path) -> Path:
+def model_of(folder: Path) -> Path:
+    """The Keras model of the run in ``folder``, or of the run that made the bundle there.
+
+    Raises :class:`DataNotFoundError` when there is none.
+    """
     if (folder / MODEL).is_file():
         return folder / MODEL
     if not (folder / MANIFEST).is_file():
         raise DataNotFoundError(
-            f"there is no {folder / MODEL} to begin with; give the folder of a run, or train anew"
+            f"there is no {folder / MODEL}; give the folder of a run of `autcar train`"
         )
     run = load_bundle(folder).manifest.data.get("run")
     if run and (Path(run) / MODEL).is_file():

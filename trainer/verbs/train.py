@@ -30,6 +30,7 @@ examples:
   autcar train recordings --augment default,rotation=0.7,degrees=5,mirror=0
   autcar train recordings --network mine:build        your own function in mine.py
   autcar train recordings --from runs/2026-11-20_10-00-00_mine    from what it knows already
+  autcar train recordings --teacher runs/2026-11-20_10-00-00_large    taught by a larger network
   autcar train recordings --auto --until accuracy=0.95            overnight
   autcar train --resume runs/2026-11-20_10-00-00_mine             after a crash or Ctrl-C
   autcar train people --output models/hero            images with masks: a bundle to follow
@@ -114,6 +115,14 @@ def add_verb(verbs: Any) -> None:
         type=Path,
         metavar="RUN",
         help="begin with a run's weights",
+    )
+    add(
+        "--teacher",
+        dest="teachers",
+        action="append",
+        metavar="RUN",
+        help="learn from the answers of a run's network, too: a larger one's, on the same data; "
+        "give several for the mean of theirs",
     )
     add("--workers", type=names, metavar="HOST:PORT,…", help="train on several machines at once")
     add("--worker", type=natural, metavar="INDEX", help="which of the workers this one is, from 0")
@@ -330,6 +339,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         focal=arguments.focal,
         precision=arguments.precision,
         start=arguments.start,
+        teachers=tuple(arguments.teachers or ()),
         split=arguments.split,
         validation=arguments.validation,
         test=arguments.test,
