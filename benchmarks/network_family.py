@@ -1,7 +1,8 @@
 """The family of small networks that the default was chosen from; see ``network_search.py``.
 
 All take raw RGB frames of the camera (0…255, N×H×W×3) and give one probability per class;
-what they do to the picture (cut off the sky, shrink it, forget its colours) is inside.
+what they do to the picture (cut off the sky, shrink it, forget its colours) is inside. Only
+``halved`` ones want smaller frames of the camera itself.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ from typing import Any
 class Candidate:
     """One network of the family.
 
-    ``sky`` is the share of rows cut off at the top. ``shrink`` averages squares of so many
-    pixels before anything else, ``grey`` keeps the luma only (ITU-R BT.601), ``luma`` turns
-    RGB into YCbCr, a change of basis that the first convolution could learn as well. The
-    ``stem`` is filters, kernel, stride of the first convolution, ``split_stem`` makes it a
-    depthwise one and a 1×1. ``body`` lists filters and stride of the further 3×3 ones,
-    ``separable`` makes these depthwise, too. ``pooled`` takes the mean over the last map in
-    place of all its values.
+    ``halved`` takes frames of half the width and height, as a second stream of the camera
+    could give them beside those that are recorded and shown. ``sky`` is the share of rows cut
+    off at the top. ``shrink`` averages squares of so many pixels before anything else, ``grey``
+    keeps the luma only (ITU-R BT.601), ``luma`` turns RGB into YCbCr, a change of basis that
+    the first convolution could learn as well. The ``stem`` is filters, kernel, stride of the
+    first convolution, ``split_stem`` makes it a depthwise one and a 1×1. ``body`` lists filters
+    and stride of the further 3×3 ones, ``separable`` makes these depthwise, too. ``pooled``
+    takes the mean over the last map in place of all its values.
     """
 
+    halved: bool = False
     sky: float = 0.0
     shrink: int = 1
     grey: bool = False
@@ -87,10 +90,12 @@ def _colours(channels: int) -> Any:
 
 
 FAMILY = {
-    "compact": Candidate(),
+    "compact": Candidate(stem=(24, 4, 4), body=((32, 2), (48, 2), (64, 2), (64, 2))),
+    "base": Candidate(),
     "sky cut off": Candidate(sky=1 / 3),
     "grey": Candidate(grey=True),
     "YCbCr": Candidate(luma=True),
+    "frames of half size": Candidate(halved=True, stem=(16, 3, 2)),
     "shrunk to half": Candidate(shrink=2, stem=(16, 3, 2)),
     "shrunk to half, grey": Candidate(shrink=2, grey=True, stem=(16, 3, 2)),
     "split stem": Candidate(split_stem=True),
@@ -114,7 +119,7 @@ FAMILY = {
     "one layer less": Candidate(body=((32, 2), (48, 2))),
     "mean of the last map": Candidate(pooled=True),
 }
-"""By name; the first is the default."""
+"""By name: the default, and what was tried. A name says what is other than in ``base``."""
 
 
 def macs(model: Any) -> int:

@@ -2,11 +2,12 @@
 
     python benchmarks/network_search.py measure            MACs, size, ms in every runtime
     python benchmarks/network_search.py train --seeds 0    tub and simulator, each network once
-    python benchmarks/network_search.py train compact autcar --seeds 0 1 2
+    python benchmarks/network_search.py train autcar compact --seeds 0 1 2 --models FOLDER
+    python benchmarks/network_search.py train compact --models FOLDER --teacher autcar
     python benchmarks/network_search.py draw               the table and the picture
 
 What is found is kept in ``benchmarks/network_search.json``, so each step can be stopped and
-gone on with; a network that was trained on the same data with the same seed and augmentation
+gone on with; a network trained on the same data, with all seeds that there are and augmentation
 is not trained again. Accuracy on the tub is of the int8 file on its last 15 % of time, which
 training never saw; metres between failures are driven on unseen simulated tracks of
 difficulty 1.
@@ -61,10 +62,18 @@ def main() -> int:
     train.add_argument("names", nargs="*", metavar="NETWORK", help="default: the whole family")
     train.add_argument("--seeds", type=int, nargs="+", default=[0], help="of training (0)")
     train.add_argument("--data", choices=["tub", "simulator"], help="only this one")
+    train.add_argument("--models", type=Path, metavar="FOLDER", help="keep what is trained here")
+    train.add_argument(
+        "--teacher",
+        metavar="NETWORK",
+        help="let this one teach: all of FOLDER that learned on the same data, of any seed",
+    )
     train.add_argument("--tub", type=Path, default=TUB, help=f"a tub ({TUB})")
     show = steps.add_parser("draw")
     show.add_argument("--picture", type=Path, default=PICTURE, help=f"({PICTURE})")
     arguments = parser.parse_args()
+    if arguments.step == "train" and arguments.teacher and arguments.models is None:
+        parser.error("--teacher wants --models: the folder where the teacher was kept")
     found: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
     if arguments.step == "measure":
         measure_all(found, arguments.rounds)
@@ -80,9 +89,21 @@ def build(name: str) -> Any:
     """The untrained network called ``name``, of the family or built in."""
     from trainer.networks import build_network
 
+    height, width = frame_size(name)
     if name in FAMILY:
-        return FAMILY[name].build(HEIGHT, WIDTH, CLASSES)
-    return build_network(name, HEIGHT, WIDTH, CLASSES)
+        return FAMILY[name].build(height, width, CLASSES)
+    return build_network(name, height, width, CLASSES)
+
+
+def frame_size(name: str) -> tuple[int, int]:
+    """Height and width of the frames that the network called ``name`` takes."""
+    halves = 2 if name in FAMILY and FAMILY[name].halved else 1
+    return HEIGHT // halves, WIDTH // halves
+
+
+def taught_by(name: str, teacher: str | None) -> str:
+    """What a network is called in the results."""
+    return f"{name}, taught by {teacher}" if teacher else name
 
 
 def names() -> list[str]:
@@ -108,11 +129,11 @@ def measure_all(found: dict[str, Any], rounds: int) -> None:
     files: dict[str, tuple[str, str]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for number, name in enumerate(names()):
-            model = build(name)
+            model, (height, width) = build(name), frame_size(name)
             facts = {"mmac": round(macs(model) / 1e6, 2), "parameters": model.count_params()}
             for kind in KINDS:
                 path = Path(folder) / f"{number}.{kind}.tflite"
-                path.write_bytes(to_tflite(model, kind, noise))
+                path.write_bytes(to_tflite(model, kind, noise[:, :height, :width]))
                 facts[f"{kind}_kb"] = round(path.stat().st_size / 1000, 1)
                 files[str(path)] = name, kind
             found.setdefault(name, {}).update(facts)
@@ -125,8 +146,13 @@ def measure_all(found: dict[str, Any], rounds: int) -> None:
             timed = json.loads(done.stdout.splitlines()[-1])
             for row in timed["rows"]:
                 name, kind = files[row["file"]]
-                times = found[name].setdefault("ms", {})
-                times[f"{timed['runtime']} {kind}"] = [row["cpu_ms"], row["cpu_mad_ms"]]
+                figures = [row["cpu_ms"], row["cpu_mad_ms"]]
+                found[name].setdefault("ms", {})[f"{timed['runtime']} {kind}"] = figures
+    for title, row in found.items():
+        # One that was taught computes as much as one that was not.
+        name, taught, _ = title.partition(", taught by ")
+        if taught:
+            found[title] = found[name] | {"runs": row["runs"]}
     save(found)
     print(table(found))
 
@@ -139,31 +165,38 @@ def train_all(found: dict[str, Any], arguments: argparse.Namespace) -> None:
     import_tensorflow()
     progress = LineProgress()
     with tempfile.TemporaryDirectory() as scratch:
+        given = Path(scratch), progress, arguments.models, arguments.teacher
         learners = {
-            "simulator": SimulatorLearner(Path(scratch), progress),
-            "tub": TubLearner(Path(scratch), progress, arguments.tub),
+            "simulator": SimulatorLearner(*given),
+            "tub": TubLearner(*given, tub=arguments.tub),
         }
         for name, seed, kind in itertools.product(
             arguments.names or FAMILY, arguments.seeds, learners
         ):
             key = f"{kind}, seed {seed}"
-            before = found.get(name, {}).get("runs", {}).get(key, {})
+            title = taught_by(name, arguments.teacher)
+            before = found.get(title, {}).get("runs", {}).get(key, {})
             if arguments.data not in (None, kind) or before.get("augment") == AUGMENT:
                 continue
-            progress.say(f"== {name}, {key}")
+            progress.say(f"== {title}, {key}")
             result = {"augment": AUGMENT, **learners[kind].learn(name, seed)}
-            progress.say(f"{name}, {key}: {result}")
-            found.setdefault(name, {}).setdefault("runs", {})[key] = result
+            progress.say(f"{title}, {key}: {result}")
+            facts = {fact: value for fact, value in found.get(name, {}).items() if fact != "runs"}
+            found.setdefault(title, facts).setdefault("runs", {})[key] = result
             save(found)
 
 
 class Learner:
     """Trains networks on one set of data, each by the usual recipe but for fewer epochs."""
 
+    kind: str
     order: Literal["blocks", "last"] = "blocks"
 
-    def __init__(self, folder: Path, progress: Progress) -> None:
+    def __init__(
+        self, folder: Path, progress: Progress, models: Path | None, teacher: str | None
+    ) -> None:
         self.folder, self.progress = folder, progress
+        self.models, self.teacher = models, teacher
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -174,33 +207,58 @@ class Learner:
         """Train a network from first weights drawn by ``seed``."""
         from trainer.data.split import split_by_time
         from trainer.learning.training import Schedule, seed_everything
+        from trainer.learning.warm_start import MODEL
         from trainer.pipeline import Settings, train_on
 
         schedule = Schedule(epochs=EPOCHS)
         output = self.folder / "bundle"
         # Whether int8 keeps up with Keras is one of the results here, and no reason to stop.
+        height, width = frame_size(name)
         settings = Settings(
             data=(),
             output=output,
+            width=width,
+            height=height,
             schedule=schedule,
             seed=seed,
             runs=None,
             force=True,
             variants=("int8",),
             augment=AUGMENT,
+            teachers=self.teachers(),
         )
         split = split_by_time(self.dataset, order=self.order, seed=0)
         seed_everything(seed)
-        return train_on(self.dataset, split, settings, self.progress, model=build(name))
+        model = build(name)
+        result = train_on(self.dataset, split, settings, self.progress, model=model)
+        if self.models is not None:
+            folder = self.kept(taught_by(name, self.teacher), seed)
+            folder.mkdir(parents=True, exist_ok=True)
+            model.save(folder / MODEL)
+        return result
+
+    def teachers(self) -> tuple[str, ...]:
+        """The folders of the teacher as it learned on this data, from whichever seed."""
+        if self.teacher is None or self.models is None:
+            return ()
+        found = sorted(self.models.glob(f"{self.teacher}, {self.kind}, seed *"))
+        if not found:
+            sys.exit(f"{self.models} holds no {self.teacher} of the {self.kind}; train it first")
+        return tuple(map(str, found))
+
+    def kept(self, title: str, seed: int) -> Path:
+        """The folder of a trained network, as a run would have it."""
+        assert self.models is not None
+        return self.models / f"{title}, {self.kind}, seed {seed}"
 
 
 class TubLearner(Learner):
     """A tub's forward frames; how the int8 file steers on the last 15 % of time."""
 
-    order = "last"
+    kind, order = "tub", "last"
 
-    def __init__(self, folder: Path, progress: Progress, tub: Path) -> None:
-        super().__init__(folder, progress)
+    def __init__(self, *given: Any, tub: Path) -> None:
+        super().__init__(*given)
         self.tub = tub
 
     @cached_property
@@ -232,6 +290,8 @@ class TubLearner(Learner):
 class SimulatorLearner(Learner):
     """The expert's drives; how far the int8 file drives on unseen tracks until it fails."""
 
+    kind = "simulator"
+
     @cached_property
     def dataset(self) -> Dataset:
         """Drives on tracks from easy to hard."""
@@ -247,12 +307,16 @@ class SimulatorLearner(Learner):
 
     def learn(self, name: str, seed: int) -> dict[str, float]:
         """Train a network, and drive unseen tracks with its int8 file."""
-        from autcar.config import Config, SimulatorSection
+        from autcar.config import CameraSection, Config, SimulatorSection
         from autcar.simulator.unseen import Measure, drive_unseen
         from edge.pilots import BundlePilot
 
         result = self.fit(name, seed)
-        config = Config(simulator=SimulatorSection(difficulty=1.0))
+        height, width = frame_size(name)
+        config = Config(
+            camera=CameraSection(width=width, height=height),
+            simulator=SimulatorSection(difficulty=1.0),
+        )
         pilot = BundlePilot(result.bundle, "int8")
         drives = drive_unseen(
             config, pilot.scores, tracks=UNSEEN, seconds=SECONDS, progress=self.progress

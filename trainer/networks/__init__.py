@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 NETWORKS = {
-    "compact": "four strided convolutions; small, fast, the default",
+    "compact": "five strided convolutions; small, fast, the default",
     "autcar": "the network of AutCar's tutorial, stated as height × width × 3",
     "pilotnet": "NVIDIA's five convolutions, with batch normalisation",
     "star": "three convolutions with max-pooling and batch normalisation, He, L2",
