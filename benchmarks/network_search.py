@@ -391,8 +391,8 @@ def _spread(row: dict[str, Any], kind: str, figure: str, form: str) -> str:
 
 
 PANELS = (
-    ("tub", "balanced_accuracy", "balanced accuracy on a real tub"),
-    ("simulator", "metres_between", "metres between failures, simulator"),
+    ("tub", "balanced_accuracy", "balanced accuracy on a real tub", 0.4),
+    ("simulator", "metres_between", "metres between failures, simulator", 0.0),
 )
 TICKS = [0.05, 0.1, 0.2, 0.5, 1, 2], ["0.05", "0.1", "0.2", "0.5", "1", "2"]
 
@@ -407,8 +407,8 @@ def draw(found: dict[str, Any], picture: Path) -> None:
     mpl.rcParams |= {"svg.hashsalt": "autcar", "font.size": 9}
     figure, (work, *driving) = pyplot.subplots(1, 3, figsize=(14, 4.6), layout="constrained")
     draw_work(work, found)
-    for axes, (kind, figure_name, title) in zip(driving, PANELS, strict=True):
-        draw_driving(axes, found, kind, figure_name)
+    for axes, (kind, figure_name, title, lowest) in zip(driving, PANELS, strict=True):
+        draw_driving(axes, found, kind, figure_name, lowest)
         axes.set_title(title, fontsize=10, loc="left")
     for axes in (work, *driving):
         axes.minorticks_off()
@@ -451,11 +451,12 @@ def draw_work(axes: Any, found: dict[str, Any]) -> None:
     axes.legend(frameon=False, fontsize=8, loc="upper left")
 
 
-def draw_driving(axes: Any, found: dict[str, Any], kind: str, figure: str) -> None:
+def draw_driving(axes: Any, found: dict[str, Any], kind: str, figure: str, lowest: float) -> None:
     """Fastest time against driving. A mark is all seeds together, a line the range of a mean.
 
     Networks that were timed only are ticks at the foot.
     """
+    below = itertools.cycle((-11, -22))
     for name, row in found.items():
         place, values = fastest_ms(row), runs_of(row, kind, figure)
         together = overall(row, kind, figure)
@@ -469,15 +470,16 @@ def draw_driving(axes: Any, found: dict[str, Any], kind: str, figure: str) -> No
         said = {CHOSEN: f"{name} (the default)", SEED_CNN: "the seed's CNN"}.get(name, name)
         seeds = f"{len(values)} seeds" if len(values) > 1 else "1 seed"
         axes.annotate(
-            *(f"{said}, {seeds}", (place, together), (7, 5 if name == CHOSEN else -11)),
+            *(f"{said}, {seeds}", (place, together)),
+            *((7, 5) if name.startswith(CHOSEN) else (7, next(below)),),
             textcoords="offset points",
             fontsize=8,
         )
     axes.set_xscale("log")
     axes.set_xticks(*TICKS)
     axes.set_xlim(0.06, 2.8)
-    axes.set_ylim(bottom=0)
-    axes.set_ylim(top=1.15 * axes.get_ylim()[1])
+    axes.set_ylim(bottom=lowest)
+    axes.set_ylim(top=axes.get_ylim()[1] + 0.15 * (axes.get_ylim()[1] - lowest))
     axes.set_xlabel("ms a frame, fastest file and runtime")
 
 
