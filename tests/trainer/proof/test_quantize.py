@@ -100,7 +100,7 @@ def test_the_layer_that_is_made_coarse_is_the_one_named(model, dark):
     outlier.set_weights(model.get_weights())
     layers = [layer for layer in outlier.layers if hasattr(layer, "kernel")]
     kernel, bias = layers[-2].get_weights()
-    bias[0] = 3000.0
+    bias[0] = 300.0
     layers[-2].set_weights([kernel, bias])
     last, last_bias = layers[-1].get_weights()
     last[0] = 0.0
