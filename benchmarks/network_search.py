@@ -7,7 +7,7 @@
     python benchmarks/network_search.py draw               the table and the picture
 
 What is found is kept in ``benchmarks/network_search.json``, so each step can be stopped and
-gone on with; a network trained on the same data, with all seeds that there are and augmentation
+gone on with; a network that was trained on the same data with the same seed and augmentation
 is not trained again. Accuracy on the tub is of the int8 file on its last 15 % of time, which
 training never saw; metres between failures are driven on unseen simulated tracks of
 difficulty 1.
