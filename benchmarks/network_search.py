@@ -469,9 +469,9 @@ def draw_driving(axes: Any, found: dict[str, Any], kind: str, figure: str, lowes
         axes.plot(place, together, marker, color=color, markersize=13 if marker == "*" else 6)
         said = {CHOSEN: f"{name} (the default)", SEED_CNN: "the seed's CNN"}.get(name, name)
         seeds = f"{len(values)} seeds" if len(values) > 1 else "1 seed"
+        offset = (7, 5 if name.startswith(CHOSEN) else next(below))
         axes.annotate(
-            *(f"{said}, {seeds}", (place, together)),
-            *((7, 5) if name.startswith(CHOSEN) else (7, next(below)),),
+            *(f"{said}, {seeds}", (place, together), offset),
             textcoords="offset points",
             fontsize=8,
         )

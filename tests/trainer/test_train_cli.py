@@ -10,6 +10,7 @@ from autcar.commands import CLASSES
 from autcar.errors import AutcarError, BundleError, ConfigError, DataNotFoundError, ParityError
 from autcar.interpreter import Interpreter
 from trainer.cli import add_verbs
+from trainer.learning.distillation import load_teachers
 
 pytest.importorskip("keras")
 
@@ -36,7 +37,7 @@ def train(recordings, folder, *more, name="mine"):
 
 
 def test_one_command_makes_a_bundle_that_answers_and_a_run_that_explains(
-    recordings, tmp_path, capsys
+    recordings, tmp_path, capsys, monkeypatch
 ):
     code = train(recordings, tmp_path, "--epochs", 8, "--learning-rate", 0.005, "--tensorboard")
     printed = capsys.readouterr().out
@@ -74,8 +75,16 @@ def test_one_command_makes_a_bundle_that_answers_and_a_run_that_explains(
     assert autcar("eval", tmp_path / "mine", recordings, "--split", "all") == 0
     assert "on 480 frames" in capsys.readouterr().out
 
+    asked = []
+
+    def load_watched(*given):
+        teacher = load_teachers(*given)
+        return lambda images: asked.append(images.shape) or teacher(images)
+
+    monkeypatch.setattr("trainer.learn.load_teachers", load_watched)
     taught = ("--teacher", tmp_path / "mine", "--network", "star", "--epochs", 1, "--force")
     train(recordings, tmp_path, *taught, name="small")
+    assert set(asked) == {(None, 48, 64, 3)}
     assert f"taught by {tmp_path / 'mine'}" in capsys.readouterr().out
     settings = json.loads((_run_of(tmp_path, "small") / "run.json").read_text())["settings"]
     assert settings["teachers"] == [str(tmp_path / "mine")]

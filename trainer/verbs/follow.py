@@ -16,7 +16,7 @@ def train_masks(arguments: argparse.Namespace) -> int:
     from trainer.learning.devices import use_gpu
     from trainer.quiet import import_tensorflow
 
-    refuse(arguments, "auto", "resume", "start", "teachers", "heads")
+    refuse(arguments, "auto", "resume", "from", "teacher", "heads")
     if not arguments.data:
         raise ConfigError("there is no DATA; give a folder with images and masks in it")
     import_tensorflow()

@@ -111,14 +111,12 @@ def add_verb(verbs: Any) -> None:
     add("--resume", type=Path, metavar="RUN", help="go on with a run, with all its settings")
     add(
         "--from",
-        dest="start",
         type=Path,
         metavar="RUN",
         help="begin with a run's weights",
     )
     add(
         "--teacher",
-        dest="teachers",
         action="append",
         metavar="RUN",
         help="learn from the answers of a run's network, too: a larger one's, on the same data; "
@@ -338,8 +336,8 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         label_smoothing=arguments.label_smoothing,
         focal=arguments.focal,
         precision=arguments.precision,
-        start=arguments.start,
-        teachers=tuple(arguments.teachers or ()),
+        start=vars(arguments)["from"],
+        teachers=tuple(arguments.teacher or ()),
         split=arguments.split,
         validation=arguments.validation,
         test=arguments.test,

@@ -139,6 +139,8 @@ def test_one_command_trains_on_masks_without_being_told(people, tmp_path, capsys
         (["--size", "50x64"], "multiples of 16, not 50×64; say --size 48x64"),
         (["--network", "folow"], "did you mean --network follow"),
         (["--auto"], "--auto is not for images with masks"),
+        (["--from", "runs/one"], "--from is not for images with masks"),
+        (["--teacher", "runs/one"], "--teacher is not for images with masks"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_training(people, tmp_path, words, message):
