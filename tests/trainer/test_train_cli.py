@@ -88,6 +88,11 @@ def test_one_command_makes_a_bundle_that_answers_and_a_run_that_explains(
     assert f"taught by {tmp_path / 'mine'}" in capsys.readouterr().out
     settings = json.loads((_run_of(tmp_path, "small") / "run.json").read_text())["settings"]
     assert settings["teachers"] == [str(tmp_path / "mine")]
+    # Cut short before its first epoch's end, it is taught again.
+    asked.clear()
+    (_run_of(tmp_path, "small") / "checkpoint.npz").unlink()
+    autcar("train", "--resume", _run_of(tmp_path, "small"))
+    assert asked
     with pytest.raises(ConfigError, match="wanted is 12 probabilities for frames of 40×32"):
         train(recordings, tmp_path, "--teacher", run, "--size", "40x32")
 
@@ -162,6 +167,9 @@ def test_what_is_plainly_wrong_is_said_before_tensorflow_loads(monkeypatch, reco
     (tmp_path / "notes").touch()
     with pytest.raises(BundleError, match="notes is there and is no bundle"):
         train(recordings, tmp_path, name="notes")
+    for option in ("--from", "--teacher"):
+        with pytest.raises(DataNotFoundError, match=r"no .*lost/model\.keras; give the"):
+            train(recordings, tmp_path, option, tmp_path / "runs" / "lost")
 
 
 def test_verbs_and_help_are_light():

@@ -179,6 +179,7 @@ def _train(arguments: argparse.Namespace) -> int:
     from autcar.progress import terminal_progress
     from trainer.data.sources import has_masks
     from trainer.learning.devices import use_gpu
+    from trainer.learning.warm_start import model_of
     from trainer.networks import check_name
     from trainer.pipeline import check_output, help_training, train_bundle
     from trainer.proof.evaluation import table
@@ -195,8 +196,11 @@ def _train(arguments: argparse.Namespace) -> int:
             raise ConfigError(f"--{option.replace('_', '-')} belongs to --auto; say that, too")
     if not arguments.resume and not arguments.worker:
         # Said at once, and not after the seconds that TensorFlow takes to load.
-        check_name(_settings(arguments).network)
-        check_output(arguments.output)
+        settings = _settings(arguments)
+        check_name(settings.network)
+        check_output(settings.output)
+        for folder in (*filter(None, [settings.start]), *map(Path, settings.teachers)):
+            model_of(folder)
     import_tensorflow()
     use_gpu(arguments.gpu)
     with _others(arguments):
