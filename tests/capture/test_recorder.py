@@ -3,6 +3,7 @@ import json
 import os
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -235,6 +236,27 @@ def test_what_is_written_reaches_the_card_within_a_second(make, monkeypatch):
     assert syncs == [1]
     time.sleep(0.6)
     assert syncs == [1], "nothing new, nothing to do"
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="switches are counted by Linux")
+def test_a_frame_wakes_the_writer_and_no_other_thread(make, monkeypatch):
+    monkeypatch.setattr("capture.recorder.SYNC_INTERVAL_S", 60)
+    recorder = make()
+    recorder.record()
+    writer, sync = recorder._threads
+    before = [_wakes(thread) for thread in (writer, sync)]
+    for number in range(50):
+        recorder.offer(shot(number))
+        assert recorder.settle()
+    woken = [_wakes(thread) - past for thread, past in zip((writer, sync), before, strict=True)]
+    assert woken[0] > 2
+    assert woken[1] <= 2
+
+
+def _wakes(thread):
+    """How often a thread of this process has waited for something."""
+    status = Path(f"/proc/self/task/{thread.native_id}/status").read_text()
+    return int(status.split("\nvoluntary_ctxt_switches:")[1].split()[0])
 
 
 def test_session_json_tells_the_car_and_the_camera(make):
