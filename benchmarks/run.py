@@ -49,7 +49,12 @@ class Section:
 
 SECTIONS = {
     "inference": Section("inference.py", ("--rounds", "15"), ("--rounds", "2", "--runs", "5")),
-    "driving": Section("driving.py", ("--seconds", "20"), ("--seconds", "1", "--starts", "1"), 3),
+    "driving": Section(
+        "driving.py",
+        ("--seconds", "20"),
+        ("--seconds", "1", "--starts", "1", "--turns", "1"),
+        rounds=3,
+    ),
     "recording": Section(
         "recording.py",
         ("--frames", "5000", "--rounds", "3"),
@@ -95,6 +100,10 @@ def _loop(name: str, key: str) -> Callable[[Found], Any]:
     return lambda found: found["loops"].get(name, {}).get(key)
 
 
+def _whole(key: str) -> Callable[[Found], Any]:
+    return lambda found: found["whole"][key]
+
+
 def _recorder(name: str, key: str) -> Callable[[Found], Any]:
     return lambda found: found.get(name, {}).get(key)
 
@@ -113,11 +122,6 @@ def _growth(name: str) -> Callable[[Found], Any]:
         return peaks[-1] / peaks[0] if peaks else None
 
     return grown
-
-
-def _whole_loop(found: Found) -> float:
-    ours = found["loops"]["autcar"]
-    return float(ours["cpu_inside_ms"] + ours["cpu_outside_ms"])
 
 
 _DONKEY, _DONKEY_LOOP = "Donkeycar", "Donkeycar, 20 Hz"
@@ -163,8 +167,8 @@ ROWS = (
         limit=True,
     ),
     Row(
-        *("driving", "loop, guardian at 30 Hz, CPU", "ms", _whole_loop),
-        *("the bare interpreter at 30 Hz", lambda found: found["bare_ms"], "≤ 1.25 ×"),
+        *("driving", "loop, guardian at 30 Hz, CPU", "ms", _whole("loop_ms")),
+        *("the bare interpreter at 30 Hz", _whole("bare_ms"), "≤ 1.25 ×"),
         lambda ours, other: ours <= 1.25 * other,
         limit=True,
     ),
