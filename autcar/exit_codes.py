@@ -11,6 +11,6 @@ EXIT_CODES = {
     "which. A service is not started again",
     BUG: "a fault in autcar itself, with a traceback to report",
     NO_CAMERA: "a service found no camera for 10 s; it is not started again",
-    INTERRUPTED: "Ctrl-C",
+    INTERRUPTED: "Ctrl-C, where work was cut short; `drive` and `record` end so with 0",
     TERMINATED: "terminated (SIGTERM or SIGHUP), wheels at rest",
 }

@@ -5,8 +5,9 @@
 Trains the default and variants of it that differ in one thing, all from the same decoded
 frames, and tests each on the last 15 % of time: five steering classes on frames that were
 driven forward. TUB is a Donkeycar tub, flagged frames included. The reference is a small CNN
-(60×80) on the tub of data/README.md. Prints a table, mean ± standard deviation over the seeds
-after each variant, and a line of JSON; Ctrl-C keeps what is done.
+(60×80) on ``tub_formula_usi``, the tub of docs/from-donkeycar.md. Prints a table, mean ±
+standard deviation over the seeds after each variant, and a line of JSON; Ctrl-C keeps what is
+done.
 """
 
 from __future__ import annotations

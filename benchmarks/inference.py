@@ -1,8 +1,8 @@
-"""One inference on one thread: the default network, the seed's CNN and Donkeycar's.
+"""One inference on one thread: the default network, AutCar's CNN and Donkeycar's.
 
 Run from the repository: ``python benchmarks/inference.py [--rounds 15] [--no-peers]``. All files
 are timed in turn, in each runtime that this machine can have: LiteRT, and tflite-runtime in
-an environment of its own. The seed's CNN and Donkeycar's linear are untrained: they compute
+an environment of its own. AutCar's CNN and Donkeycar's linear are untrained: they compute
 as much. Donkeycar's is made by its own code, at the size that it comes with and at ours.
 Prints a table, what was promised, and a line of JSON.
 """
@@ -22,7 +22,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE)]
 
 from peers.environments import donkey_training_python, tflite_python
 
-TIMES_FASTER = {"seed's CNN": 8.0, "Donkeycar 224×168": 10.0}
+TIMES_FASTER = {"AutCar's CNN": 8.0, "Donkeycar 224×168": 10.0}
 INT8_KB = 150
 
 
@@ -87,7 +87,7 @@ def models(folder: Path, arguments: argparse.Namespace) -> dict[str, tuple[str, 
     for kind in ("int8", "float32"):
         path = folder / f"autcar_{kind}.tflite"
         path.write_bytes(to_tflite(network, kind, noise))
-        files[str(path)] = "seed's CNN", kind
+        files[str(path)] = "AutCar's CNN", kind
     if not arguments.no_peers:
         command = [donkey_training_python(), str(HERE / "peers/donkey_linear.py"), str(folder)]
         subprocess.run(command, capture_output=True, check=True)

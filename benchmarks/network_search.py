@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 RESULTS = HERE / "network_search.json"
 PICTURE = HERE.parent / "docs/pictures/networks.svg"
 TUB = HERE.parents[1] / "shared/data/tub_formula_usi"
-SEED_CNN, CHOSEN = "autcar", "compact"
+AUTCAR_CNN, CHOSEN = "autcar", "compact"
 HEIGHT, WIDTH, CLASSES = 168, 224, 12
 
 EPOCHS = 12
@@ -109,7 +109,7 @@ def taught_by(name: str, teacher: str | None) -> str:
 
 
 def names() -> list[str]:
-    return [*FAMILY, SEED_CNN, "pilotnet"]
+    return [*FAMILY, AUTCAR_CNN, "pilotnet"]
 
 
 def save(found: dict[str, Any]) -> None:
@@ -438,12 +438,12 @@ def draw_work(axes: Any, found: dict[str, Any]) -> None:
     for file, (marker, color) in FILES.items():
         points = [(row["mmac"], row["ms"][file][0]) for row in found.values() if file in row["ms"]]
         axes.plot(*zip(*points, strict=True), marker, color=color, markersize=5, label=file)
-    for name, said in ((CHOSEN, f"{CHOSEN} (the default)"), (SEED_CNN, "the seed's CNN")):
+    for name, said in ((CHOSEN, f"{CHOSEN} (the default)"), (AUTCAR_CNN, "AutCar's CNN")):
         place = found[name]["mmac"], fastest_ms(found[name])
         axes.annotate(
             *(said, place, (-10, -26)),
             textcoords="offset points",
-            ha="right" if name == SEED_CNN else "left",
+            ha="right" if name == AUTCAR_CNN else "left",
             fontsize=8,
             arrowprops={"arrowstyle": "-", "color": GREY},
         )
@@ -469,11 +469,11 @@ def draw_driving(axes: Any, found: dict[str, Any], kind: str, figure: str, lowes
         if together is None:
             axes.plot(place, 0.02, "|", color=GREY, transform=axes.get_xaxis_transform())
             continue
-        marker, color = {CHOSEN: ("*", BLUE), SEED_CNN: ("s", ORANGE)}.get(name, ("o", GREY))
+        marker, color = {CHOSEN: ("*", BLUE), AUTCAR_CNN: ("s", ORANGE)}.get(name, ("o", GREY))
         if min(values) <= together <= max(values):
             axes.plot([place] * 2, [min(values), max(values)], color=color, linewidth=1.5)
         axes.plot(place, together, marker, color=color, markersize=13 if marker == "*" else 6)
-        said = {CHOSEN: f"{name} (the default)", SEED_CNN: "the seed's CNN"}.get(name, name)
+        said = {CHOSEN: f"{name} (the default)", AUTCAR_CNN: "AutCar's CNN"}.get(name, name)
         seeds = f"{len(values)} seeds" if len(values) > 1 else "1 seed"
         offset = (7, 5 if name.startswith(CHOSEN) else next(below))
         axes.annotate(

@@ -31,7 +31,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE)]
 
 from chart import draw_chart
 from machine import facts, load
-from network_search import CHOSEN, RESULTS, SEED_CNN, overall, taught_by
+from network_search import AUTCAR_CNN, CHOSEN, RESULTS, overall, taught_by
 from peers.environments import python311
 
 Found = dict[str, Any]
@@ -125,12 +125,12 @@ def _growth(name: str) -> Callable[[Found], Any]:
 
 
 _DONKEY, _DONKEY_LOOP = "Donkeycar", "Donkeycar, 20 Hz"
-TAUGHT = taught_by(CHOSEN, SEED_CNN)
+TAUGHT = taught_by(CHOSEN, AUTCAR_CNN)
 
 ROWS = (
     Row(
         *("inference", "default network, 1 thread", "ms", _inference("default")),
-        *("the seed's CNN", _inference("seed's CNN"), "≥ 8 × faster"),
+        *("AutCar's CNN", _inference("AutCar's CNN"), "≥ 8 × faster"),
         lambda ours, other: other >= 8 * ours,
     ),
     Row(
@@ -145,13 +145,13 @@ ROWS = (
     *(
         Row(
             *("networks", work, unit, _drives(name, kind, figure)),
-            *("the seed's CNN, same data", _drives(SEED_CNN, kind, figure), "≥ 1 ×"),
+            *("AutCar's CNN, same data", _drives(AUTCAR_CNN, kind, figure), "≥ 1 ×"),
             lambda ours, other: ours >= other,
             more=True,
         )
         for name, work, unit, kind, figure in (
             (CHOSEN, "balanced accuracy, real tub", "", "tub", "balanced_accuracy"),
-            (TAUGHT, "… taught by the seed's CNN", "", "tub", "balanced_accuracy"),
+            (TAUGHT, "… taught by AutCar's CNN", "", "tub", "balanced_accuracy"),
             (CHOSEN, "between failures, simulator", "m", "simulator", "metres_between"),
         )
     ),

@@ -28,7 +28,7 @@ WORK = {
 # What network_search.py found is read, not run.
 KEPT = {
     "balanced accuracy, real tub",
-    "… taught by the seed's CNN",
+    "… taught by AutCar's CNN",
     "between failures, simulator",
 }
 
