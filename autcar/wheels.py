@@ -83,18 +83,22 @@ class _LinkClosedError(OSError):
     """The guardian's end of the socket is closed: it has died."""
 
 
+_SILENT = "the guardian did not answer in time"
+
+
 class GuardedWheels:
     """A guardian process and the socket that commands it.
 
     ``settings`` is what :func:`autcar.motors.open_motors` takes, JSON-able. Raises
     :class:`MotorError` when the guardian cannot open the motors. With ``wait`` false it
     starts while the caller goes on; :meth:`ready` waits and raises then. When the guardian
-    dies, or leaves commands unanswered for :attr:`ANSWER_TIMEOUT_S` seconds, :meth:`drive`
-    ends it and starts another, which brings the wheels to rest by opening the motors,
+    dies, or leaves what it is told unanswered for :attr:`ANSWER_TIMEOUT_S` seconds, whatever
+    told it ends it and starts another, which brings the wheels to rest by opening the motors,
     and raises :class:`MotorError`.
     """
 
     START_TIMEOUT_S = 5.0
+    CLOSE_TIMEOUT_S = 2.0
     ANSWER_TIMEOUT_S = 0.4
     RENEWALS = 6
     """An unchanged command is sent once a sixth of its time is gone, and not at every frame:
@@ -124,7 +128,13 @@ class GuardedWheels:
         if self._opened:
             return
         try:
-            self._await(READY, 0)
+            self._await(READY, 0, self.START_TIMEOUT_S)
+        except TimeoutError:
+            self._process.kill()
+            raise MotorError(
+                f"the guardian of the motors did not answer within {self.START_TIMEOUT_S:.0f} s; "
+                f"restart autcar"
+            ) from None
         except _LinkClosedError:
             code = self._process.wait()
             raise MotorError(
@@ -137,11 +147,7 @@ class GuardedWheels:
         """Tell the guardian to accept drive commands; returns when it does."""
         self.ready()
         self._speeds = None
-        sequence = self._send(ARM)
-        try:
-            self._await(ARMED, sequence)
-        except _LinkClosedError as error:
-            self._revive(error)
+        self._tell(ARM, ARMED)
         self.at_rest_because = None
 
     def drive(self, left: float, right: float, frame_time_ns: int, expires_ns: int) -> None:
@@ -158,7 +164,7 @@ class GuardedWheels:
         waited_s = 0.0 if self._unanswered_since is None else now - self._unanswered_since
         if waited_s > self.ANSWER_TIMEOUT_S:
             self._process.kill()
-            self._revive(TimeoutError(f"no answer within {self.ANSWER_TIMEOUT_S} s"))
+            self._revive(TimeoutError(_SILENT))
         lease_ns = min(expires_ns - frame_time_ns, LONGEST_LEASE_NS)
         longer_ns = expires_ns - self._expires_ns
         if (left, right) == self._speeds and 0 <= longer_ns < lease_ns // self.RENEWALS:
@@ -169,19 +175,33 @@ class GuardedWheels:
         self._speeds, self._expires_ns = (left, right), expires_ns
 
     def stop(self) -> None:
-        """Bring the wheels to rest."""
+        """Bring the wheels to rest; they are when this returns, or raises."""
         self._speeds = None
-        self._send(STOP)
+        if self._opened:
+            self._tell(STOP, AT_REST)
+        else:
+            self._send(STOP)
         self.at_rest_because = "stop"
 
     def close(self) -> None:
         """End the guardian, which brings the wheels to rest first."""
         self._link.close()
+        if self._ended():
+            return
+        self._process.kill()
+        self._process.wait()
+        # One that hung has left the wheels as they were: opening the motors stops them.
+        self._start()
+        self.ready()
+        self._link.close()
+        self._process.wait(self.START_TIMEOUT_S)
+
+    def _ended(self) -> bool:
         try:
-            self._process.wait(2.0)
+            self._process.wait(self.CLOSE_TIMEOUT_S)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            return False
+        return True
 
     def _start(self) -> None:
         if sys.platform == "win32":
@@ -226,6 +246,15 @@ class GuardedWheels:
             self._revive(error)
         return self._sequence
 
+    def _tell(self, kind: int, answer: int) -> None:
+        """Send what is to be answered at once, and wait for ``answer``."""
+        sequence = self._send(kind)
+        try:
+            self._await(answer, sequence, self.ANSWER_TIMEOUT_S)
+        except OSError as error:
+            self._process.kill()
+            self._revive(error)
+
     def _revive(self, error: OSError) -> NoReturn:
         """Start another guardian: opening the motors brings the wheels to rest."""
         self._link.close()
@@ -238,18 +267,14 @@ class GuardedWheels:
             f"brought the wheels to rest; arm again to go on"
         ) from error
 
-    def _await(self, kind: int, sequence: int) -> None:
-        deadline = time.monotonic() + self.START_TIMEOUT_S
+    def _await(self, kind: int, sequence: int, timeout_s: float) -> None:
+        deadline = time.monotonic() + timeout_s
         while (left_s := deadline - time.monotonic()) > 0:
             if not self._poll.poll(left_s * 1000):
                 break
             if (kind, sequence) in self._reports():
                 return
-        self._process.kill()
-        raise MotorError(
-            f"the guardian of the motors did not answer within {self.START_TIMEOUT_S:.0f} s; "
-            f"restart autcar"
-        )
+        raise TimeoutError(_SILENT)
 
     def _reports(self) -> list[tuple[int, int]]:
         """Kind and sequence of what the guardian said since the last call."""

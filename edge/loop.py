@@ -54,6 +54,10 @@ class Tick:
         return 0 if self.frame is None else self.frame.time_ns
 
 
+_WISH_NS = 2_000 * MS
+"""How long a wish to drive holds: nobody must be surprised by a car that drives off later."""
+
+
 class Loop:
     """Runs a pilot on a camera's frames and drives the wheels through the gate.
 
@@ -75,18 +79,21 @@ class Loop:
         self._wheels = wheels
         self._gate = gate
         self._clock = clock
-        self._arm_wanted = False
+        self._arm_wanted_ns: int | None = None
         self._newest_ns: int | None = None
         self._lock = threading.RLock()
 
     def arm(self) -> None:
-        """Ask to drive from the next fresh frame on."""
-        self._arm_wanted = True
+        """Ask to drive from the next fresh frame on.
+
+        A wish that has not come true after two seconds, or when a frame is overdue, is void.
+        """
+        self._arm_wanted_ns = self._clock()
 
     def stop(self, reason: Reason = Reason.STOP_PRESSED) -> Verdict:
         """Bring the wheels to rest now; :meth:`arm` is needed to go on."""
         with self._lock:
-            self._arm_wanted = False
+            self._arm_wanted_ns = None
             verdict = self._gate.stop(reason)
             self._wheels.stop()
             return verdict
@@ -141,8 +148,8 @@ class Loop:
         now_ns = self._clock()
         gate = self._gate
         try:
-            if self._arm_wanted and gate.arm(now_ns, frame.time_ns):
-                self._arm_wanted = False
+            if self._wanted(now_ns) and gate.arm(now_ns, frame.time_ns):
+                self._arm_wanted_ns = None
                 self._wheels.arm()
             was_armed = gate.armed
             blind = getattr(self._pilot, "blind", None)
@@ -161,8 +168,12 @@ class Loop:
             raise
         return verdict
 
+    def _wanted(self, now_ns: int) -> bool:
+        return self._arm_wanted_ns is not None and now_ns - self._arm_wanted_ns <= _WISH_NS
+
     def _without_frame(self, reason: Reason) -> Tick:
         with self._lock:
+            self._arm_wanted_ns = None
             was_armed = self._gate.armed
             verdict = self._gate.stop(reason)
             if was_armed:

@@ -220,23 +220,49 @@ def test_arming_a_dead_guardian_revives_it_at_rest(wheels, wires):
     drive(wheels, wires)
 
 
-def test_a_guardian_that_says_nothing_is_given_up(wheels, wires, monkeypatch):
-    drive(wheels, wires, lease_ms=100)
+@pytest.mark.parametrize("order", ["stop", "arm"])
+def test_a_hang_is_noticed_by_whatever_is_told(wheels, wires, order):
+    drive(wheels, wires, lease_ms=900)
+    first = wheels.pid
+    os.kill(first, signal.SIGSTOP)
+    began = time.monotonic()
+    with pytest.raises(MotorError, match="died or hung"):
+        getattr(wheels, order)()
+    assert speeds(wires) == (0, 0)
+    assert time.monotonic() - began < 1.5
+    assert wheels.pid != first
+    drive(wheels, wires)
+
+
+def test_a_guardian_that_never_gets_ready_is_given_up(path, monkeypatch):
+    wheels = GuardedWheels({"driver": "simulator", "wires": str(path)}, wait=False)
+    os.kill(wheels.pid, signal.SIGSTOP)
     monkeypatch.setattr(GuardedWheels, "START_TIMEOUT_S", 0.1)
-    os.kill(wheels.pid, signal.SIGSTOP)
     with pytest.raises(MotorError, match="did not answer within 0 s; restart autcar"):
-        wheels.arm()
+        wheels.ready()
     assert wheels._process.wait(2) == -signal.SIGKILL
-
-
-def test_closing_ends_a_guardian_that_hangs(wheels, monkeypatch):
-    os.kill(wheels.pid, signal.SIGSTOP)
-    wait = wheels._process.wait
-    monkeypatch.setattr(
-        wheels._process, "wait", lambda timeout=None: wait(timeout and timeout / 20)
-    )
     wheels.close()
-    assert wheels._process.returncode == -signal.SIGKILL
+
+
+def test_a_stop_before_the_guardian_is_ready_does_not_wait_for_it(path):
+    wheels = GuardedWheels({"driver": "simulator", "wires": str(path)}, wait=False)
+    os.kill(wheels.pid, signal.SIGSTOP)
+    wheels.stop()
+    os.kill(wheels.pid, signal.SIGCONT)
+    with Wires(path) as wires:
+        drive(wheels, wires)
+    wheels.close()
+
+
+def test_closing_ends_a_guardian_that_hangs_and_the_wheels_rest(wheels, wires, monkeypatch):
+    drive(wheels, wires, lease_ms=900)
+    hung = wheels._process
+    os.kill(hung.pid, signal.SIGSTOP)
+    monkeypatch.setattr(GuardedWheels, "CLOSE_TIMEOUT_S", 0.1)
+    wheels.close()
+    assert hung.returncode == -signal.SIGKILL
+    assert speeds(wires) == (0, 0)
+    assert wheels._process.wait(2) == 0
 
 
 def test_a_lock_step_car_drives_only_when_armed(path):

@@ -131,6 +131,29 @@ def test_stop_forgets_a_wish_to_arm():
     assert car.wheels.speeds == (0, 0)
 
 
+@pytest.mark.parametrize("turns_before", [0, 1])
+def test_a_wish_to_arm_does_not_outlive_a_silent_camera(turns_before):
+    """Neither one made in its silence nor one made while the car drives."""
+    car = Car([0] * turns_before + [CameraTimeoutError("no frame")])
+    for _ in range(turns_before):
+        car.loop.arm()
+        next(car.ticks)
+    car.loop.arm()
+    next(car.ticks)
+    assert next(car.ticks).verdict.reason is Reason.CAMERA_STALLED
+    assert car.wheels.speeds == (0, 0)
+
+
+def test_a_wish_to_arm_that_waited_long_is_void():
+    car = Car([400] * 41)
+    car.loop.arm()
+    for _ in range(41):
+        assert next(car.ticks).verdict.reason is Reason.DISARMED
+    assert next(car.ticks).verdict.reason is Reason.DISARMED
+    car.loop.arm()
+    assert next(car.ticks).verdict.reason is None
+
+
 @pytest.mark.parametrize("command", CLASSES, ids=lambda command: command.label)
 def test_a_decider_is_a_pilot(command):
     scores = DecidingPilot(ConstantDecider(command)).scores(None)
