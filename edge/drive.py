@@ -331,11 +331,16 @@ def _open_shadow(
 ) -> Shadow | None:
     if not arguments.shadow:
         return None
+    import numpy as np
+
+    from autcar.cameras.base import Frame
     from edge.shadow import Shadow
 
     pilot, name = open_bundle(arguments.shadow, None, config)
     fps = 0.0 if arguments.fast else config.camera.fps
-    return Shadow(pilot, (driving, name), fps, vehicle.clock)
+    grey = np.full((vehicle.camera.height, vehicle.camera.width, 3), 128, np.uint8)
+    sample = Frame(grey, 0, vehicle.clock())
+    return Shadow(pilot, (driving, name), fps, vehicle.clock, sample)
 
 
 def _cockpit_for(

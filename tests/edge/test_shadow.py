@@ -10,7 +10,7 @@ from autcar.safety import MS
 from edge.comparison import Comparison
 from edge.pilots import ConstantDecider, DecidingPilot, chosen
 from edge.shadow import Shadow
-from tests.edge.scripted import LEFT, Car
+from tests.edge.scripted import LEFT, Car, ScriptedCamera
 
 RIGHT = Command("right", "light", "forward")
 OTHER = DecidingPilot(ConstantDecider(RIGHT))
@@ -28,7 +28,8 @@ def car():
 
 
 def shadow_of(car, pilot=OTHER, fps=20.0, clock=None):
-    return Shadow(pilot, ("driver", "shadow"), fps, clock or (lambda: car.camera.now))
+    sample = ScriptedCamera().read()
+    return Shadow(pilot, ("driver", "shadow"), fps, clock or (lambda: car.camera.now), sample)
 
 
 def test_it_sees_what_the_driver_sees_and_touches_nothing(car):
@@ -62,6 +63,25 @@ def test_it_is_not_asked_when_the_next_frame_is_near(car):
     # One slow answer is forgotten in time.
     while not shadow.consider(next(car.ticks)):
         assert shadow.skipped < 50
+
+
+def test_one_that_takes_longer_than_a_frame_is_never_asked(car, monkeypatch):
+    asked = []
+
+    class Slow:
+        def scores(self, frame):
+            asked.append(frame.sequence)
+            elapsed.append(elapsed[-1] + 60 * MS)
+            return scores(RIGHT)
+
+    elapsed = [0]
+    monkeypatch.setattr("edge.shadow.time.perf_counter_ns", lambda: elapsed[-1])
+    shadow = shadow_of(car, Slow())
+    del asked[:]
+    for _ in range(200):
+        assert shadow.consider(next(car.ticks)) == ()
+    assert asked == []
+    assert shadow.skipped == 200
 
 
 def test_in_a_simulation_that_waits_it_is_always_asked(car):
