@@ -291,10 +291,8 @@ class Driver:
         self._interval_s = execution_interval
         self._limits = limits or Limits()
         self._clock = clock
-        self._car = CommandedCar()
         self.variables: dict[str, Any] = {}
-        self._predictions = Predictions(self._models)
-        self._newest: Frame | None = None
+        self._forget()
         self._fresh = threading.Condition()
         self._ending = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -311,6 +309,7 @@ class Driver:
             return
         self._ending.clear()
         self.reason = self.error = None
+        self._forget()
         work = [self._drive if self._wheels is not None else self._watch]
         if self._function is not None:
             work += [self._think, self._execute]
@@ -338,6 +337,12 @@ class Driver:
 
     def __exit__(self, *exc: object) -> None:
         self.stop()
+
+    def _forget(self) -> None:
+        """What was seen and said before a stop drives nothing after it."""
+        self._car = CommandedCar()
+        self._predictions = Predictions(self._models)
+        self._newest: Frame | None = None
 
     def _check_drives(self, model: Model) -> None:
         if model.bundle is not None and model.labels != LABELS:

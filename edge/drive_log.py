@@ -19,7 +19,7 @@ import threading
 import time
 import zlib
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -78,6 +78,7 @@ SYNC_INTERVAL_S = 0.5
 """A power cut loses at most the two together."""
 
 _QUEUE = 128
+_FLOAT32 = 3.4e38
 _LARGEST_MB = 64.0
 _DISK_CHECK_S = 1.0
 
@@ -191,22 +192,26 @@ class DriveLog:
                 self._drain()
             self._drain()
             _sync(self._file.fileno())
-        except (OSError, AutcarError) as error:
-            # Driving goes on without a log.
+        except Exception as error:
+            # Driving goes on without a log, whatever a pilot of somebody's own may have said.
             self._give_up(error)
         finally:
             self._file.close()
             self._close_frames()
 
     def _drain(self) -> None:
-        packed = bytearray()
+        entries = []
         while self._queue:
-            entry = self._queue.popleft()
-            packed += _pack(entry)
+            entries.append(self._queue.popleft())
+        # Decisions first: they say why the car stopped, even where a frame cannot be kept.
+        if entries:
+            self._append(bytearray(b"".join(map(_pack, entries))))
+        for entry in entries:
             if self._frames is not None:
-                self._keep_frame(entry)
-        if packed:
-            self._append(packed)
+                try:
+                    self._keep_frame(entry)
+                except (OSError, AutcarError) as error:
+                    self._end_frames(getattr(error, "strerror", None) or str(error))
         now_s = time.monotonic()
         if now_s - self._synced_s >= SYNC_INTERVAL_S:
             self._synced_s = now_s
@@ -244,8 +249,11 @@ class DriveLog:
         self._checked_s = now_s
         free_mb = shutil.disk_usage(self.folder).free // 1_000_000
         if free_mb < self._free_mb:
-            self.problem = f"frames ended: {free_mb} MB free, {self._free_mb} MB are kept free"
-            self._close_frames()
+            self._end_frames(f"{free_mb} MB free, {self._free_mb} MB are kept free")
+
+    def _end_frames(self, why: str) -> None:
+        self.problem = f"frames ended: {why}"
+        self._close_frames()
 
     def _close_frames(self) -> None:
         if self._frames is not None:
@@ -293,8 +301,11 @@ def _pack(entry: _Entry) -> bytes:
     return body + zlib.crc32(body).to_bytes(4, "little")
 
 
-def _twelve(scores: Scores) -> Scores:
-    return scores if len(scores) == len(_SILENT) else _SILENT
+def _twelve(scores: Scores) -> Sequence[float]:
+    """Twelve numbers that fit ``float32``."""
+    if len(scores) != len(_SILENT):
+        return _SILENT
+    return [math.copysign(math.inf, x) if abs(x) > _FLOAT32 else x for x in scores]
 
 
 @dataclass(frozen=True)

@@ -359,6 +359,23 @@ def test_a_remote_that_is_silent_is_stopped_and_must_say_stop_first(remote, helm
     assert motors.speeds == (0, 0)
 
 
+def test_a_new_link_undoes_no_stop(remote, helm, motors):
+    link, _ = remote
+    ask(link, "fast")
+    until(lambda: motors.speeds != (0, 0))
+    helm.stop()
+    address = link.getpeername()
+    link.close()
+    with socket.create_connection(address) as again:
+        again.settimeout(3)
+        ask(again, "fast")
+        time.sleep(0.1)
+        assert motors.speeds == (0, 0)
+        ask(again, "stop")
+        ask(again, "fast")
+        until(lambda: motors.speeds != (0, 0))
+
+
 def test_a_remote_that_leaves_is_stopped(remote, motors):
     link, _ = remote
     ask(link, "fast")

@@ -109,6 +109,23 @@ def test_without_a_function_the_model_drives(drive):
     until(lambda: wheels.speeds == LEFT.wheels)
 
 
+def test_what_was_said_before_a_stop_drives_nothing_after_it(drive):
+    speaks = [True]
+
+    def execute(model_predictions, car, variables):
+        if speaks[0]:
+            car.left("light")
+
+    driver, wheels, _ = drive(Saying(1), execute)
+    until(lambda: wheels.speeds == LEFT.wheels)
+    driver.stop()
+    speaks[0] = False
+    driver.start()
+    before = len(wheels.leases)
+    until(lambda: len(wheels.leases) > before + 20)
+    assert wheels.speeds == (0, 0)
+
+
 def test_a_function_turns_predictions_into_commands(drive):
     heard = []
 

@@ -10,7 +10,7 @@ from autcar.cli import main
 from autcar.commands import STOP, Command
 from autcar.errors import CameraTimeoutError, DataError, DataNotFoundError
 from autcar.images import read_image
-from autcar.recording.session import read_session
+from autcar.recording.session import SessionWriter, read_session
 from autcar.safety import Reason
 from edge import drive_log
 from edge.drive import drive_vehicle
@@ -190,6 +190,30 @@ def test_a_card_that_fails_ends_the_log_and_not_the_drive(tmp_path, monkeypatch)
     run = drive_vehicle(car.vehicle, PILOT, car.gate, 5, log=log)
     assert run.reason is None
     assert log.problem == "the log ended: No space left on device"
+
+
+def test_a_frame_that_cannot_be_written_ends_the_frames_and_not_the_decisions(
+    tmp_path, monkeypatch
+):
+    def fail(self, frame, *said):
+        raise OSError(5, "Input/output error")
+
+    car = Car()
+    log = log_of(tmp_path, car, frames=True)
+    monkeypatch.setattr(SessionWriter, "write", fail)
+    run = drive_vehicle(car.vehicle, PILOT, car.gate, 5, log=log)
+    assert len(read_drive(log.folder).decisions) == run.frames
+    assert log.problem == "frames ended: Input/output error"
+
+
+def test_a_score_beyond_all_measure_is_kept_as_infinite(tmp_path):
+    car = Car()
+    with log_of(tmp_path, car) as log:
+        (tick,) = ticks_of(car, 1)
+        log.note(tick, [1e300, -1e300, float("nan"), *[0.0] * 9])
+    found = read_drive(log.folder).decisions["shadow"][0].tolist()
+    assert found[:2] == [float("inf"), float("-inf")]
+    assert np.isnan(found[2])
 
 
 def test_frames_end_where_the_card_must_be_kept_free(tmp_path, monkeypatch):
