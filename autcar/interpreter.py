@@ -78,7 +78,12 @@ class Interpreter:
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise BundleError(f"{name} does not load in {self.runtime}: {error}") from error
-        (entry,) = self._interpreter.get_input_details()
+        entry, *more = self._interpreter.get_input_details()
+        if more:
+            raise BundleError(
+                f"{name} takes {1 + len(more)} inputs, the car feeds one frame; convert a network "
+                f"with one input with `autcar train`"
+            )
         self._input = int(entry["index"])
         self.shape: tuple[int, ...] = tuple(int(size) for size in entry["shape"])
         self.input_quantization: tuple[float, int] = entry["quantization"]

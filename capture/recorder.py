@@ -152,7 +152,10 @@ class Recorder:
     # What a person asks for.
 
     def record(self) -> None:
-        """Start recording, or go on after a pause. Raises :class:`DataError` on a full card."""
+        """Start recording, or go on after a pause.
+
+        Raises :class:`DataError` on a full card, or one that is slow to write the last session.
+        """
         self._must_have_room()
         if self._state == OFF:
             self._begin_anew()
@@ -337,7 +340,8 @@ class Recorder:
 
     def _begin_anew(self) -> None:
         """Leave the session of before: the next frame opens a new one."""
-        self.settle()
+        if not self.settle():
+            raise DataError("the card still writes the recording of before; try again in a moment")
         with self._session:
             self._close_writer()
             with self._change:
@@ -377,15 +381,25 @@ class Recorder:
         if now_s - self._checked_s < _DISK_CHECK_S:
             return
         self._checked_s = now_s
-        self._free_now = self._free_mb(self._folder)
-        if self._free_now < self._settings.free_mb and self._state != OFF:
+        try:
+            self._free_now = self._free_mb(self._folder)
+        except OSError as error:
+            self._end("the card cannot be read", f"recording ended: {error.strerror or error}")
+            return
+        if self._free_now < self._settings.free_mb:
+            self._end("the card is full", self._full())
+
+    def _end(self, why: str, note: str) -> None:
+        if self._state != OFF:
             with self._change:
-                self._drop_waiting("the card is full")
-            self.finish(self._full())
+                self._drop_waiting(why)
+            self.finish(note)
 
     def _must_have_room(self) -> None:
-        self._checked_s = float("-inf")
-        self._check_disk()
+        try:
+            self._free_now = self._free_mb(self._folder)
+        except OSError as error:
+            raise DataError(f"{self._folder}: {error.strerror or error}") from error
         if self._free_now < self._settings.free_mb:
             raise DataError(self._full())
 

@@ -123,6 +123,25 @@ def test_a_slow_card_drops_and_says_so_and_never_delays_the_camera(make, monkeyp
     assert recorder.status().dropped == {SLOW_CARD: 20 - len(kept)}
 
 
+def test_a_new_recording_waits_for_the_one_before_or_is_refused(make, monkeypatch):
+    gate = threading.Event()
+    append = SessionWriter.append
+    monkeypatch.setattr(SessionWriter, "append", lambda *args: (gate.wait(5), append(*args)))
+    recorder = make()
+    recorder.record()
+    recorder.offer(shot(0))
+    recorder.finish()
+    monkeypatch.setattr(recorder, "settle", lambda: Recorder.settle(recorder, 0.05))
+    with pytest.raises(DataError, match="still writes the recording of before"):
+        recorder.record()
+    assert recorder.status().state == "off"
+    gate.set()
+    assert Recorder.settle(recorder)
+    recorder.record()
+    recorder.offer(shot(1))
+    assert sequences(recorder) == [1]
+
+
 def test_the_last_seconds_are_discarded_and_taken_back(make):
     recorder = make(queue=1000)
     recorder.record()
@@ -205,6 +224,31 @@ def test_a_nearly_full_card_ends_the_session_cleanly(make, card, monkeypatch):
     card.free = 501
     recorder.record()
     assert recorder.status().note is None
+
+
+def test_a_card_that_cannot_be_read_ends_the_session_and_says_why(make, card, monkeypatch):
+    monkeypatch.setattr("capture.recorder._DISK_CHECK_S", 0.0)
+    recorder = make()
+    recorder.record()
+    recorder.offer(shot(0))
+    recorder.settle()
+
+    def fail(_card, _folder):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(Card, "__call__", fail)
+    until = time.monotonic() + 5
+    while recorder.status().state != "off":
+        recorder.offer(shot(1))
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert recorder.status().note == "recording ended: Input/output error"
+    with pytest.raises(DataError, match="recordings: Input/output error"):
+        recorder.record()
+    monkeypatch.undo()
+    recorder.record()
+    recorder.offer(shot(2))
+    assert sequences(recorder) == [2]
 
 
 def test_a_write_that_fails_ends_the_session_and_says_why(make, monkeypatch):

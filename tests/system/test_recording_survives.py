@@ -66,7 +66,8 @@ def test_kill_9_at_any_moment_loses_nothing_that_was_acknowledged(tmp_path):
                 os._exit(1)
         time.sleep(chance.uniform(0.03, 0.4))
         os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        _, status = os.waitpid(child, 0)
+        assert os.WTERMSIG(status) == signal.SIGKILL, "it ended before it was killed"
         frames = struct.unpack("<q", acknowledged[:8])[0]
         new = set(tmp_path.iterdir()) - kept.keys()
         if not new:
@@ -96,6 +97,7 @@ def test_kill_9_at_any_moment_loses_nothing_that_was_acknowledged(tmp_path):
                 for path in before.rglob("*.jpg")
             )
             assert now == kept[before], "an earlier session was touched"
+    assert total > 0
     print(f"{TRIALS} kills, {total:,} frames, none lost")
 
 
