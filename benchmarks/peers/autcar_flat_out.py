@@ -3,8 +3,9 @@
 ``python autcar_flat_out.py FRAMES.npy BUNDLE VARIANT`` ends with a line of JSON: CPU ms a frame,
 the medians of rounds taken in turn. A car sleeps between frames and finds its caches cold;
 here everything is warm, so that what remains is what the loop itself does beside inference:
-reading, judging the frame, the gate, the message to the guardian. The guardian's own process
-is counted apart.
+reading, judging the frame, the gate. A message to the guardian is due by time, here at one
+frame in some 140; at 30 frames/s it is every second one. The guardian's own process is
+counted apart.
 """
 
 from __future__ import annotations

@@ -70,12 +70,16 @@ def drive_frames(
             pass
 
     class TimedPilot:
-        """The bundle, timed; looks at the wires first, which hold the command of before."""
+        """The bundle, timed; looks at the wires first, which hold the command of before.
+
+        ``said`` are the wheel speeds that the loop sent for the frame before.
+        """
 
         def __init__(self) -> None:
             folder, variant = bundle
             self._pilot = BundlePilot(load_bundle(folder), variant)
             self._before: Frame | None = None
+            self.said = 0.0, 0.0
             self.cpu_ns = 0
             self.inference_ms: list[float] = []
             self.ages_ms: list[float] = []
@@ -83,10 +87,14 @@ def drive_frames(
         def scores(self, frame: Frame) -> Scores:
             cpu = time.thread_time_ns()
             if self._before is not None:
-                age_ns = wires.read().time_ns - self._before.time_ns
+                signal = wires.read()
+                left, right = self.said
+                arrived = abs(signal.left - left) + abs(signal.right - right) < 1e-6
+                # One that is still under way is at least as old as it is now.
+                at_ns = signal.time_ns if arrived else time.monotonic_ns()
                 # Where the command stayed the same, the wires hold that of a frame before.
-                if age_ns > 0:
-                    self.ages_ms.append(age_ns / 1e6)
+                if at_ns > self._before.time_ns:
+                    self.ages_ms.append((at_ns - self._before.time_ns) / 1e6)
             self._before = frame
             wall = time.perf_counter_ns()
             scores = self._pilot.scores(frame)
@@ -104,6 +112,7 @@ def drive_frames(
 
         def tell(self, tick: Tick, rate: float) -> None:
             self.seen.append(tick.sequence)
+            pilot.said = tick.verdict.left, tick.verdict.right
             if not self.first_ns:
                 while not (signal := wires.read()).left:
                     assert time.monotonic_ns() - tick.time_ns < 10**9, "the wheels do not turn"
@@ -123,11 +132,11 @@ def drive_frames(
     wheels.ready()
     vehicle = Vehicle(FrameCamera(), wheels, time.monotonic_ns, None, ExitStack())
     drive_vehicle(vehicle, pilot, Gate(), seconds, watch)
-    captured = watch.seen[-1] - watch.seen[0] + 1
+    captured = watch.seen[-1] - watch.seen[0]
     return {
         "ages_ms": pilot.ages_ms,
         "inference_ms": pilot.inference_ms,
-        "frames": len(watch.seen),
+        "frames": len(watch.seen) - 1,  # those whose CPU is counted
         "captured": captured,
         "cpu_ns": watch.cpu_ns,
         "pilot_cpu_ns": pilot.cpu_ns,
