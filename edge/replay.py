@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from autcar.bundle import load_bundle
+from autcar.bundle import Bundle, load_bundle
 from autcar.cameras.base import Frame
 from autcar.commands import LABELS
 from autcar.errors import DataError
@@ -42,8 +42,10 @@ def replay(arguments: argparse.Namespace) -> int:
         facts["shadow"] = shadow.facts()
     if arguments.bundle:
         bundle = load_bundle(arguments.bundle)
-        pilot = BundlePilot(bundle, arguments.variant)
-        name = f"{bundle.manifest.name} ({pilot.variant.name})"
+        for record in list(drive.frames.values())[:1]:
+            height, width = read_image(record.image).shape[:2]
+            bundle.check_fits(width, height)
+        pilot, name = _pilot_of(bundle, arguments.variant)
         comparison = compare(drive, pilot, name, terminal_progress())
         print(f"\noffline: {comparison.report()}")
         facts["offline"] = comparison.facts()
@@ -53,6 +55,20 @@ def replay(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(facts))
     return 0
+
+
+def _pilot_of(bundle: Bundle, variant: str | None) -> tuple[Pilot, str]:
+    """A bundle's pilot and its name for people."""
+    manifest = bundle.manifest
+    if manifest.task == "follow":
+        from autcar.config import FollowSection
+        from edge.follow_pilot import BundleEyes, FollowPilot
+
+        eyes = BundleEyes(bundle, variant)
+        pilot = FollowPilot(eyes, eyes.labels, FollowSection())
+        return pilot, f"{manifest.name} ({eyes.variant.name})"
+    driving = BundlePilot(bundle, variant)
+    return driving, f"{manifest.name} ({driving.variant.name})"
 
 
 def summary(drive: LoggedDrive) -> str:

@@ -6,8 +6,10 @@ import threading
 import numpy as np
 import pytest
 
+from autcar.bundle import load_bundle, shipped_bundle
+from autcar.cameras.base import Frame
 from autcar.cli import main
-from autcar.commands import STOP, Command
+from autcar.commands import LABELS, STOP, Command
 from autcar.errors import CameraTimeoutError, DataError, DataNotFoundError
 from autcar.images import read_image
 from autcar.recording.session import SessionWriter, read_session
@@ -16,8 +18,9 @@ from edge import drive_log
 from edge.drive import drive_vehicle
 from edge.drive_log import DECISION, DECISIONS, INFO, OLD_DECISIONS, DriveLog, read_drive
 from edge.pilots import ConstantDecider, DecidingPilot
-from edge.replay import compare, missed_frames, shadow_comparison, summary
+from edge.replay import _pilot_of, compare, missed_frames, shadow_comparison, summary
 from edge.timeline import draw_timeline
+from tests.conftest import REPOSITORY
 from tests.edge.scripted import LEFT, Car
 
 BACK = Command("move", "medium", "backwards")
@@ -295,3 +298,23 @@ def test_the_verb(logged, capsys):
     assert (facts["decisions"], facts["frames_kept"]) == (31, 30)
     assert (logged.folder / "timeline.png").is_file()
     assert main(["replay", str(logged.folder / "nowhere")]) == 2
+
+
+def test_a_bundle_that_follows_can_be_asked(tmp_path):
+    bundle = load_bundle(shipped_bundle("follow"))
+    pilot, name = _pilot_of(bundle, None)
+    size = (bundle.manifest.height, bundle.manifest.width, 3)
+    assert len(pilot.scores(Frame(np.full(size, 128, np.uint8), 1, 1))) == len(LABELS)
+    assert name.startswith("follow (")
+
+
+@pytest.mark.parametrize(
+    ("folder", "said"),
+    [
+        ("models/default", "takes 224×168 images, the camera gives 32×24"),
+        ("models/follow", "takes 128×96 images"),
+    ],
+)
+def test_a_bundle_for_other_frames_is_refused(logged, capsys, folder, said):
+    assert main(["replay", str(logged.folder), "--bundle", str(REPOSITORY / folder)]) == 2
+    assert said in capsys.readouterr().err
