@@ -147,7 +147,7 @@ def learn(
     teacher = None
     if settings.teachers:
         with workers.scope():
-            teacher = load_teachers(settings.teachers, network.model)
+            teacher = load_teachers(settings.teachers, network.model, network.classes)
         progress.say(f"taught by {', '.join(settings.teachers)}")
     rows = split.train
     if settings.balance == "upsample":

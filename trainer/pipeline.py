@@ -34,7 +34,7 @@ from trainer.data.split import Split, make_split
 from trainer.learn import Network, learn, read_frames
 from trainer.learning.history import History
 from trainer.learning.tensorboard import EventLog
-from trainer.learning.warm_start import MODEL
+from trainer.learning.warm_start import MODEL, SUMMARY
 from trainer.learning.workers import Workers
 from trainer.proof.evaluation import Evaluation, Steering
 from trainer.proof.parity import prove, refuse_unproven
@@ -238,7 +238,7 @@ def _train_on(
         learned.network.model.save(run.path / MODEL)
         plots = _plot(run.path, dataset, cache, split, history, proof.evaluation, shown)
         clock.lap("plotting")
-        _write_summary(run.path, settings, history, metrics, data, clock.laps)
+        _write_summary(run.path, network.classes, settings, history, metrics, data, clock.laps)
     if not settings.force:
         refuse_unproven(proof, dataset.classes, run.path if run else None)
     if settings.keep_earlier and (earlier := keep_earlier(settings.output)):
@@ -340,6 +340,7 @@ def _plot(
 
 def _write_summary(
     run: Path,
+    classes: Sequence[str],
     settings: Settings,
     history: History,
     metrics: dict[str, Any],
@@ -348,6 +349,7 @@ def _write_summary(
 ) -> None:
     summary = {
         "settings": settings.as_dict(),
+        "classes": list(classes),
         "history": history.as_dict(),
         "metrics": metrics,
         "data": data,
@@ -355,7 +357,7 @@ def _write_summary(
         "versions": versions(),
     }
     text = json.dumps(summary, indent=2, ensure_ascii=False, default=str)
-    (run / "summary.json").write_text(text + "\n", encoding="utf-8")
+    (run / SUMMARY).write_text(text + "\n", encoding="utf-8")
 
 
 def versions() -> dict[str, str]:

@@ -7,12 +7,13 @@ the Knowledge in a Neural Network", 2015). Several teachers answer better than o
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from autcar.errors import ConfigError
-from trainer.learning.warm_start import model_of
+from trainer.learning.warm_start import SUMMARY, model_of
 
 TEACHER_SHARE = 0.7
 """What the teachers' answers count in the loss; the labels count the rest."""
@@ -21,16 +22,16 @@ Teacher = Callable[[Any], Any]
 """From N×H×W×3 ``float32`` frames 0…255 to N×classes probabilities, as tensors."""
 
 
-def load_teachers(folders: Sequence[str | Path], model: Any) -> Teacher:
+def load_teachers(folders: Sequence[str | Path], model: Any, classes: Sequence[str]) -> Teacher:
     """What answers with the mean of the networks of the runs in ``folders``, to teach ``model``.
 
-    A folder may be a bundle whose run is still there. Raises
-    :class:`~autcar.errors.DataNotFoundError` when there is no run, :class:`ConfigError` when a
-    network does not take and give what ``model`` does, or ``model`` has several outputs.
+    ``classes`` are the names of its outputs. A folder may be a bundle whose run is still there.
+    Raises :class:`~autcar.errors.DataNotFoundError` when there is no run, :class:`ConfigError`
+    when a network does not take and give what ``model`` does, or ``model`` has several outputs.
     """
     import tensorflow as tf
 
-    networks = [_load(model_of(Path(folder)), model) for folder in folders]
+    networks = [_load(model_of(Path(folder)), model, list(classes)) for folder in folders]
 
     def answer(images: Any) -> Any:
         answers = [tf.cast(network(images, training=False), tf.float32) for network in networks]
@@ -39,8 +40,16 @@ def load_teachers(folders: Sequence[str | Path], model: Any) -> Teacher:
     return answer
 
 
-def _load(path: Path, model: Any) -> Any:
+def _load(path: Path, model: Any, classes: list[str]) -> Any:
     import keras
+
+    summary = path.with_name(SUMMARY)
+    told = json.loads(summary.read_text("utf-8")) if summary.is_file() else {}
+    if (known := told.get("classes", classes)) != classes:
+        raise ConfigError(
+            f"--teacher {path.parent} cannot teach {model.name}: it tells apart "
+            f"{', '.join(known)}, wanted is {', '.join(classes)}; train both on the same classes"
+        )
 
     teacher = keras.saving.load_model(path, compile=False)
     answers, wanted = _answers(teacher), _answers(model)

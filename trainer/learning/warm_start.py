@@ -10,6 +10,8 @@ from autcar.errors import BundleError, DataNotFoundError
 
 MODEL = "model.keras"
 """The trained Keras model in the folder of a run."""
+SUMMARY = "summary.json"
+"""What came of a run, and ``classes``, which the model's outputs are."""
 
 
 def begin_with(model: Any, folder: Path) -> str:

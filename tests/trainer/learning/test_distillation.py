@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -6,9 +8,12 @@ from tests.trainer.columns import Columns, Lines, network
 from trainer.learning.distillation import TEACHER_SHARE, load_teachers, taught
 from trainer.learning.schedule import Schedule
 from trainer.learning.training import fit, predict, seed_everything
-from trainer.learning.warm_start import MODEL
+from trainer.learning.warm_start import MODEL, SUMMARY
 
 keras = pytest.importorskip("keras")
+
+
+CLASSES = ("a", "b", "c", "d")
 
 
 class Wrong(Columns):
@@ -36,7 +41,7 @@ def test_what_the_teacher_knows_is_learnt_where_labels_say_nothing(tmp_path):
     for taught_by in (None, tmp_path):
         seed_everything(1)
         model = network()
-        teacher = load_teachers([taught_by], model) if taught_by else None
+        teacher = load_teachers([taught_by], model, CLASSES) if taught_by else None
         schedule = Schedule(epochs=8, learning_rate=5e-3, keep="last")
         fit(model, Wrong(), Wrong(40, seed=1), schedule, Lines(), teacher=teacher)
         scores, truth = predict(model, Columns(40, seed=1), Lines())
@@ -54,7 +59,7 @@ def test_several_teachers_answer_with_their_mean(tmp_path):
         (tmp_path / name).mkdir()
         model.save(tmp_path / name / MODEL)
         answers.append(model(images, training=False).numpy())
-    found = load_teachers([tmp_path / "a", tmp_path / "b"], network())(images).numpy()
+    found = load_teachers([tmp_path / "a", tmp_path / "b"], network(), CLASSES)(images).numpy()
     np.testing.assert_allclose(found, np.mean(answers, axis=0), rtol=1e-5)
 
 
@@ -72,9 +77,18 @@ def test_a_teacher_for_other_frames_classes_or_outputs_is_refused(tmp_path):
         (keras.Model(frame, two), "wanted is several outputs"),
     ):
         with pytest.raises(ConfigError, match=found):
-            load_teachers([tmp_path], model)
+            load_teachers([tmp_path], model, CLASSES)
 
 
 def test_a_folder_without_a_run_is_named(tmp_path):
     with pytest.raises(DataNotFoundError, match=r"there is no .*model\.keras; give the folder"):
-        load_teachers([tmp_path], network())
+        load_teachers([tmp_path], network(), CLASSES)
+
+
+def test_a_teacher_of_other_classes_or_of_another_order_is_refused(tmp_path):
+    network().save(tmp_path / MODEL)
+    (tmp_path / SUMMARY).write_text(json.dumps({"classes": ["a", "c", "b", "d"]}))
+    with pytest.raises(ConfigError, match="it tells apart a, c, b, d, wanted is a, b, c, d"):
+        load_teachers([tmp_path], network(), CLASSES)
+    (tmp_path / SUMMARY).write_text(json.dumps({"classes": list(CLASSES)}))
+    load_teachers([tmp_path], network(), CLASSES)
