@@ -11,15 +11,14 @@ import contextlib
 import json
 import os
 import socket
-import sys
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autcar.errors import AutcarError, DataError, DataNotFoundError, RuntimeMissingError
 from autcar.progress import Progress
+from trainer.file_lock import is_held, locked
 from trainer.learn import Frames, Network, learn, read_frames
 from trainer.learning.history import Epoch
 from trainer.learning.workers import Workers
@@ -110,17 +109,22 @@ class Sweep:
         space = Space.from_dict(json.loads(asked["space"]))
         return cls(path, settings, space, asked["trials"], asked["epochs"])
 
-    def work(
-        self,
-        settings: Settings,
-        progress: Progress,
-        while_waiting: Callable[[], object] | None = None,
-    ) -> int:
+    def work(self, settings: Settings, progress: Progress, *, wait: bool = False) -> int:
         """Do trials until as many as were asked for are begun; returns how many were done here.
 
-        ``settings`` name the recordings as they lie on this machine. With ``while_waiting``,
-        which is called every second then, until all are finished, by whomever.
+        ``settings`` name the recordings as they lie on this machine. With ``wait``, until all
+        are finished, by whomever.
         """
+        mine = self._beside(f"{os.getpid()}.alive")
+        with locked(mine):
+            try:
+                return self._work(settings, progress, wait)
+            finally:
+                # Windows removes no file that is open: there it stays, and is held by nobody.
+                with contextlib.suppress(PermissionError):
+                    mine.unlink()
+
+    def _work(self, settings: Settings, progress: Progress, wait: bool) -> int:
         study = self._study()
         dataset, split = read_data(settings)
         self._check_data(study, dataset.digest())
@@ -132,16 +136,15 @@ class Sweep:
                 done += 1
                 continue
             waiting = ", ".join(self.waiting_for())
-            if while_waiting is None or not waiting:
+            if not (wait and waiting):
                 return done
             if waiting != told:
                 progress.say(f"waiting for the trials of {waiting}")
                 told = waiting
-            while_waiting()
             time.sleep(1)
 
     def _check_data(self, study: optuna.Study, digest: str) -> None:
-        with _locked(self.path):
+        with locked(self._beside("claim")):
             known = study.user_attrs.get("digest")
             if known is None:
                 study.set_user_attr("digest", digest)
@@ -188,17 +191,18 @@ class Sweep:
             storage=_storage(self.path),
             study_name=NAME,
             sampler=samplers.TPESampler(n_startup_trials=5),
-            pruner=pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1),
+            # Steps are epochs from 1 on: the first one tells too little.
+            pruner=pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=2),
         )
         return found
 
     def _claim(self, study: optuna.Study) -> optuna.Trial | None:
         """A trial of one's own, or None when enough are begun."""
         optuna = _optuna()
-        with _locked(self.path):
+        with locked(self._beside("claim")):
             begun = 0
             for trial in study.get_trials(deepcopy=False):
-                if trial.state == optuna.trial.TrialState.RUNNING and _is_lost(trial):
+                if trial.state == optuna.trial.TrialState.RUNNING and self._is_lost(trial):
                     study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
                 elif trial.state != optuna.trial.TrialState.FAIL or "error" in trial.user_attrs:
                     begun += 1
@@ -207,6 +211,16 @@ class Sweep:
             mine = study.ask()
             mine.set_user_attr("worker", f"{socket.gethostname()}:{os.getpid()}")
             return mine
+
+    def _is_lost(self, trial: optuna.trial.FrozenTrial) -> bool:
+        """Whether the trial's process was on this machine and is gone; asked under the lock."""
+        host, _, process = trial.user_attrs.get("worker", "").rpartition(":")
+        if not host:
+            return True  # It died between claiming and saying so.
+        return host == socket.gethostname() and not is_held(self._beside(f"{process}.alive"))
+
+    def _beside(self, ending: str) -> Path:
+        return self.path.with_name(f"{self.path.name}.{ending}")
 
     def _try(
         self,
@@ -245,22 +259,6 @@ class Sweep:
             study.tell(trial, scores[learned.history.best - 1])
 
 
-def _is_lost(trial: optuna.trial.FrozenTrial) -> bool:
-    """Whether the trial's process was on this machine and is gone; asked under the lock."""
-    host, _, process = trial.user_attrs.get("worker", "").rpartition(":")
-    if not host:
-        return True  # It died between claiming and saying so.
-    if host != socket.gethostname():
-        return False
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        pass
-    return False
-
-
 def _short(value: Any) -> str:
     return f"{value:.2g}" if isinstance(value, float) else str(value)
 
@@ -270,21 +268,6 @@ def _storage(path: Path) -> Any:
     from optuna.storages.journal import JournalFileBackend
 
     return JournalStorage(JournalFileBackend(str(path)))
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold what only one process may; the system takes it from one that dies."""
-    with open(f"{path}.claim", "a+b") as file:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _optuna() -> Any:

@@ -75,9 +75,8 @@ def _sweep(arguments: argparse.Namespace) -> int:
     if arguments.join:
         print(f"{sweep.work(settings, progress)} trials done here; the study is {sweep.path}")
         return 0
-    with _helpers(sweep, arguments.processes - 1, progress) as helpers:
-        # One that was killed is seen to be gone only once it was asked for.
-        sweep.work(settings, progress, lambda: [helper.poll() for helper in helpers])
+    with _helpers(sweep, arguments.processes - 1, progress):
+        sweep.work(settings, progress, wait=True)
     print(sweep.table())
     best, score = sweep.winner()
     chosen = f"{best.network}, augmentation {best.augment}, balance {best.balance}"
@@ -127,7 +126,7 @@ def _check(space: Any, settings: Any) -> None:
 
 
 @contextlib.contextmanager
-def _helpers(sweep: Sweep, count: int, progress: Progress) -> Iterator[list[Any]]:
+def _helpers(sweep: Sweep, count: int, progress: Progress) -> Iterator[None]:
     """``count`` more processes on the same study, each with a log beside it."""
     words = [sys.executable, "-m", "autcar", "sweep", "--join", "--study", str(sweep.path)]
     helpers = []
@@ -138,7 +137,7 @@ def _helpers(sweep: Sweep, count: int, progress: Progress) -> Iterator[list[Any]
             helpers.append(subprocess.Popen(words, stdout=log, stderr=log))
             progress.say(f"process {number + 1} of {count + 1} says what it does in {path}")
         try:
-            yield helpers
+            yield
             for helper in helpers:
                 helper.wait()
         finally:
