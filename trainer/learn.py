@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from autcar.commands import LABELS
-from autcar.errors import DataError
+from autcar.errors import ConfigError, DataError
 from autcar.progress import Progress
 from trainer import networks
 from trainer.data.augmentation import parse_augmentation
@@ -86,6 +86,11 @@ class Network:
         named = tuple(classes) or dataset.classes
         height, width = settings.height, settings.width
         if model is not None:
+            if settings.precision != "float32" or workers.count > 1:
+                raise ConfigError(
+                    f"a given model ({model.name}) is trained in float32 by one worker; for more, "
+                    f"name what builds it: --network MODULE:FUNCTION"
+                )
             return cls(networks.adapt(model, height, width, len(named)), named)
         heads = dataset.heads
         if heads is None and networks.has_heads(settings.network) and named == LABELS:

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from autcar.safety import Reason
 from autcar.simulator.wires import Wires
 
 
@@ -24,7 +25,8 @@ from autcar.simulator.wires import Wires
 class Scenario:
     """A fault: its promise in ms, the signal to whom, and the exit code that must follow.
 
-    ``to`` is the pilot process or the guardian. ``exit_code`` None: it was killed.
+    ``to`` is the pilot process or the guardian. ``exit_code`` None: it was killed. ``reason``
+    is why the gate must have stopped the car, where that was the gate.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Scenario:
     to: str = "pilot"
     fault: str = ""
     exit_code: int | None = 1
+    reason: Reason | None = None
 
 
 SCENARIOS = (
@@ -42,16 +45,16 @@ SCENARIOS = (
     Scenario("pilot SIGKILL", 50, signal.SIGKILL, exit_code=-9),
     Scenario("pilot raises", 50, fault="raise", exit_code=3),
     Scenario("pilot stopped (SIGSTOP)", 300, signal.SIGSTOP, exit_code=None),
-    Scenario("pilot hangs", 300, fault="hang"),
-    Scenario("pilot hangs, busy", 300, fault="busy"),
-    Scenario("camera stalls", 300, fault="stall"),
-    Scenario("stale frames", 300, fault="stale"),
-    Scenario("frozen image", 1000, fault="freeze"),
-    Scenario("lens covered", 300, fault="cover"),
-    Scenario("glare", 300, fault="glare"),
-    Scenario("NaN", 100, fault="nan"),
-    Scenario("wrong shape", 100, fault="shape"),
-    Scenario("low confidence", 500, fault="unsure"),
+    Scenario("pilot hangs", 300, fault="hang", reason=Reason.STALE_FRAME),
+    Scenario("pilot hangs, busy", 300, fault="busy", reason=Reason.STALE_FRAME),
+    Scenario("camera stalls", 300, fault="stall", reason=Reason.CAMERA_STALLED),
+    Scenario("stale frames", 300, fault="stale", reason=Reason.STALE_FRAME),
+    Scenario("frozen image", 1000, fault="freeze", reason=Reason.FROZEN_IMAGE),
+    Scenario("lens covered", 300, fault="cover", reason=Reason.LENS_COVERED),
+    Scenario("glare", 300, fault="glare", reason=Reason.GLARE),
+    Scenario("NaN", 100, fault="nan", reason=Reason.BAD_OUTPUT),
+    Scenario("wrong shape", 100, fault="shape", reason=Reason.BAD_OUTPUT),
+    Scenario("low confidence", 500, fault="unsure", reason=Reason.LOW_CONFIDENCE),
     Scenario("hero hidden", 500, fault="hidden", exit_code=None),
     Scenario("guardian SIGTERM", 100, signal.SIGTERM, to="guardian"),
     Scenario("guardian SIGKILL", 1000, signal.SIGKILL, to="guardian"),
@@ -143,6 +146,10 @@ def _bring_about(scenario: Scenario, car: Car) -> float:
         code = car.process.wait(10)
         if code != scenario.exit_code:
             raise AssertionError(f"{scenario.name}: exit code {code}")
+        assert car.process.stdout
+        said = car.process.stdout.read()
+        if scenario.reason and not said.endswith(f"stopped: {scenario.reason}\n"):
+            raise AssertionError(f"{scenario.name}: {scenario.reason} was expected, not {said!r}")
     return took_ms
 
 
