@@ -48,6 +48,16 @@ def test_a_hero_who_is_back_is_followed_again():
             time.sleep(0.01)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_ending_notices_that_the_guardian_hangs(number):
+    """The guardian's own expiry hangs with it: whoever ends the car must bring it to rest."""
+    with driving_car("") as car:
+        began_ns = time.monotonic_ns()
+        os.kill(car.guardian, signal.SIGSTOP)
+        os.kill(car.process.pid, number)
+        assert car.time_to_rest_ms(began_ns) <= 1500
+
+
 @pytest.mark.parametrize("name", ["pilot SIGKILL", "pilot hangs", "camera stalls", "SIGTERM"])
 def test_beside_eight_busy_processes(name):
     """Where nothing else gets the processor in time, the lease still runs out."""
