@@ -153,9 +153,11 @@ def load_bundle(folder: str | Path) -> Bundle:
     try:
         text = (folder / MANIFEST).read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
+        advice = "give the folder of one, or make one with `autcar train`"
+        for old in sorted(folder.parent.glob(f".{folder.name}.old.*")):
+            advice = f"writing it was cut short, and the one before is {old}: mv {old} {folder}"
         raise DataNotFoundError(
-            f"there is no bundle at {folder} ({MANIFEST} is missing); "
-            f"give the folder of one, or make one with `autcar train`"
+            f"there is no bundle at {folder} ({MANIFEST} is missing); {advice}"
         ) from None
     try:
         manifest = _parse_manifest(json.loads(text))
@@ -262,6 +264,7 @@ def write_bundle(
     folder.parent.mkdir(parents=True, exist_ok=True)
     new = folder.with_name(f".{folder.name}.new.{os.getpid()}")
     old = folder.with_name(f".{folder.name}.old.{os.getpid()}")
+    shutil.rmtree(new, ignore_errors=True)
     new.mkdir()
     try:
         for variant in variants:

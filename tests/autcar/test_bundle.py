@@ -59,6 +59,12 @@ def test_no_bundle(tmp_path):
         load_bundle(tmp_path / "nowhere")
 
 
+def test_where_a_power_cut_came_between_two_bundles_it_says_how_to_have_the_old_one(folder):
+    folder.rename(folder.with_name(".mine.old.123"))
+    with pytest.raises(DataNotFoundError, match=r"cut short.*: mv .*\.mine\.old\.123 .*mine$"):
+        load_bundle(folder)
+
+
 def test_labels_in_another_order_are_refused(folder):
     edit(folder, labels=[LABELS[1], LABELS[0], *LABELS[2:]])
     with pytest.raises(
