@@ -168,7 +168,11 @@ def main(argv: list[str] | None = None) -> int:
     except AutcarError as error:
         print(f"autcar: {error}", file=sys.stderr)
         return 1
-    guard(link, motors)
+    try:
+        guard(link, motors)
+    finally:
+        # Once more: a signal in the moment of ending may have come before they were closed.
+        motors.close()
     return 0
 
 

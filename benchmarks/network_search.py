@@ -21,10 +21,8 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 HERE = Path(__file__).resolve().parent
@@ -51,6 +49,11 @@ EVERY = 3
 """Of a tub's frames, one in so many is used: at 20 Hz neighbours are near twins."""
 TRACKS, FRAMES_EACH = 20, 300
 UNSEEN, SECONDS = 200, 30.0
+CONDITIONS: dict[str, dict[str, Any]] = {
+    "tub": {"augment": AUGMENT, "epochs": EPOCHS},
+    "simulator": {"augment": AUGMENT, "epochs": EPOCHS, "tracks": UNSEEN},
+}
+"""What results stand beside: those of other conditions are kept, and not compared."""
 
 
 def main() -> int:
@@ -178,11 +181,14 @@ def train_all(found: dict[str, Any], arguments: argparse.Namespace) -> None:
             key = f"{kind}, seed {seed}"
             title = taught_by(name, arguments.teacher)
             before = found.get(title, {}).get("runs", {}).get(key, {})
+            if arguments.data not in (None, kind):
+                continue
             learner = learners[kind]
-            if arguments.data not in (None, kind) or learner.conditions.items() <= before.items():
+            conditions = CONDITIONS[kind] | learner.taught()
+            if conditions.items() <= before.items():
                 continue
             progress.say(f"== {title}, {key}")
-            result = {**learner.conditions, **learner.learn(name, seed)}
+            result = conditions | learner.learn(name, seed)
             progress.say(f"{title}, {key}: {result}")
             facts = {fact: value for fact, value in found.get(name, {}).items() if fact != "runs"}
             found.setdefault(title, facts).setdefault("runs", {})[key] = result
@@ -193,8 +199,6 @@ class Learner:
     """Trains networks on one set of data, each by the usual recipe but for fewer epochs."""
 
     kind: str
-    conditions: Mapping[str, Any] = MappingProxyType({"augment": AUGMENT})
-    """What a result stands beside, as other conditions give other results."""
     order: Literal["blocks", "last"] = "blocks"
 
     def __init__(
@@ -251,6 +255,10 @@ class Learner:
             sys.exit(f"{self.models} holds no {self.teacher} of the {self.kind}; train it first")
         return tuple(map(str, found))
 
+    def taught(self) -> dict[str, int]:
+        """One more condition of networks that are taught."""
+        return {"teachers": len(self.teachers())} if self.teacher else {}
+
     def kept(self, title: str, seed: int) -> Path:
         """The folder of a trained network, as a run would have it."""
         assert self.models is not None
@@ -296,7 +304,6 @@ class SimulatorLearner(Learner):
     """The expert's drives; how far the int8 file drives on unseen tracks until it fails."""
 
     kind = "simulator"
-    conditions = MappingProxyType({"augment": AUGMENT, "tracks": UNSEEN})
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -347,8 +354,7 @@ def table(found: dict[str, Any]) -> str:
         + "".join(f"{head:>10}" for head in heads)
         + f"{'tub balanced':>23}{'m between failures':>22}"
     ]
-    for name in sorted(found, key=lambda name: fastest_ms(found[name])):
-        row = found[name]
+    for name, row in sorted(timed(found).items(), key=lambda item: fastest_ms(item[1])):
         times = [
             f"{row['ms'][column][0]:.3f}" if column in row["ms"] else "" for column in columns
         ]
@@ -361,14 +367,21 @@ def table(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def timed(found: dict[str, Any]) -> dict[str, Any]:
+    """What was measured; a network may have been trained before."""
+    return {name: row for name, row in found.items() if "ms" in row}
+
+
 def fastest_ms(row: dict[str, Any]) -> float:
     """One inference with the fastest file in the fastest runtime."""
     return min(median for median, _ in row["ms"].values())
 
 
 def runs_of(row: dict[str, Any], kind: str, figure: str) -> list[float]:
-    """A figure of each training on one kind of data, one a seed."""
-    return [run[figure] for key, run in row.get("runs", {}).items() if key.startswith(kind)]
+    """A figure of each training on one kind of data under today's conditions, one a seed."""
+    conditions = CONDITIONS[kind].items()
+    runs = row.get("runs", {}).items()
+    return [run[figure] for key, run in runs if key.startswith(kind) and conditions <= run.items()]
 
 
 def overall(row: dict[str, Any], kind: str, figure: str) -> float | None:
@@ -410,6 +423,7 @@ def draw(found: dict[str, Any], picture: Path) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot
 
+    found = timed(found)
     mpl.rcParams |= {"svg.hashsalt": "autcar", "font.size": 9}
     figure, (work, *driving) = pyplot.subplots(1, 3, figsize=(14, 4.6), layout="constrained")
     draw_work(work, found)
