@@ -66,13 +66,16 @@ class CarProcess:
     def rests(self) -> bool:
         return self.speeds == (0.0, 0.0)
 
-    def seconds_to_rest(self, timeout_s: float = 5.0) -> float:
-        """Watch the wheels from outside until they stand still."""
-        started = time.monotonic()
+    def seconds_to_rest(self, since_ns: int | None = None, timeout_s: float = 5.0) -> float:
+        """Watch the wheels from outside until they stand still; how long that took.
+
+        ``since_ns`` is the monotonic time of what is to stop them, by default now.
+        """
+        started_ns = since_ns or time.monotonic_ns()
         while not self.rests:
-            assert time.monotonic() - started < timeout_s, "the wheels still turn"
+            assert time.monotonic_ns() - started_ns < timeout_s * 1e9, "the wheels still turn"
             time.sleep(0.002)
-        return time.monotonic() - started
+        return max(0.0, (self.wires.read().time_ns - started_ns) / 1e9)
 
     def kill(self, number: int) -> None:
         self.process.send_signal(number)
@@ -85,6 +88,11 @@ class CarProcess:
         self.log.close()
         self.wires.close()
         return code
+
+
+def by_monotonic_clock(browser_ms: float) -> int:
+    """What JavaScript's ``Date.now()`` said, in ns of the monotonic clock."""
+    return round(browser_ms * 1e6) - (time.time_ns() - time.monotonic_ns())
 
 
 def wait_for(happens, timeout_s: float = 10.0, what: str = ""):

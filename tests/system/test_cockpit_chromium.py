@@ -15,7 +15,7 @@ import pytest
 
 from autcar.recording.session import read_session
 from autcar.simulator.track import Track
-from tests.system.cockpit_car import CarProcess, browser, key, tap, wait_for
+from tests.system.cockpit_car import CarProcess, browser, by_monotonic_clock, key, tap, wait_for
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -220,8 +220,10 @@ def test_two_browsers_one_drives_either_stops(car, page, tmp_path):
             other.execute_script("take()")
             wait_for(lambda: "browser 1 drives" in shown(other, "toasts"))
             assert car.speeds[0] > 0.6
-            other.execute_script("document.getElementById('stop').click()")
-            assert car.seconds_to_rest() < 0.2
+            clicked = other.execute_script(
+                "const now = Date.now(); document.getElementById('stop').click(); return now"
+            )
+            assert car.seconds_to_rest(by_monotonic_clock(clicked)) < 0.2
             time.sleep(0.5)
             assert car.rests, "latched, though the key is still held"
         wait_for(lambda: "STOP was pressed" in shown(page, "rest"))
@@ -243,10 +245,16 @@ def test_a_hidden_tab_stops_the_car(car, page):
     take(page, car)
     key(page, "keyDown", "KeyW")
     wait_for(lambda: car.speeds[0] > 0.6)
+    page.execute_script("document.onvisibilitychange = () => { window.hiddenAt ??= Date.now() }")
+    tab = page.current_window_handle
     page.switch_to.new_window("tab")
-    assert car.seconds_to_rest() < 0.5
+    wait_for(lambda: car.rests, 5)
+    rested_ns = car.wires.read().time_ns
     time.sleep(0.3)
     assert car.rests
+    page.switch_to.window(tab)
+    hidden_ns = by_monotonic_clock(page.execute_script("return window.hiddenAt"))
+    assert rested_ns - hidden_ns < 0.5e9
 
 
 def test_a_page_that_loses_the_keyboard_stops_the_car(car, page):
@@ -254,8 +262,10 @@ def test_a_page_that_loses_the_keyboard_stops_the_car(car, page):
     take(page, car)
     key(page, "keyDown", "KeyW")
     wait_for(lambda: car.speeds[0] > 0.6)
-    page.execute_script("window.dispatchEvent(new Event('blur'))")
-    assert car.seconds_to_rest() < 0.2
+    lost = page.execute_script(
+        "const now = Date.now(); window.dispatchEvent(new Event('blur')); return now"
+    )
+    assert car.seconds_to_rest(by_monotonic_clock(lost)) < 0.2
 
 
 def test_a_killed_browser_stops_the_car(car, page, tmp_path):
@@ -264,10 +274,11 @@ def test_a_killed_browser_stops_the_car(car, page, tmp_path):
     wait_for(lambda: car.speeds[0] > 0.6)
     profile = f"user-data-dir={tmp_path / 'browser'}"
     found = subprocess.run(["pgrep", "-f", profile], capture_output=True, text=True).stdout
+    killed_ns = time.monotonic_ns()
     for pid in found.split():
         if Path(f"/proc/{pid}/comm").exists():
             os.kill(int(pid), signal.SIGKILL)
-    assert car.seconds_to_rest() < 0.5
+    assert car.seconds_to_rest(killed_ns) < 0.5
 
 
 def test_a_stalled_server_stops_the_car_and_the_page_says_so(car, page):
