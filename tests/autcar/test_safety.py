@@ -201,6 +201,15 @@ def test_the_window_averages_scores():
     assert verdict.confidence == pytest.approx((0.9 + 0.9 + 0.1 / 11) / 3)
 
 
+def test_a_window_of_two_averages_the_second_frame_with_the_first():
+    bench = Bench(window=2)
+    bench.arm()
+    bench.tick(one_hot(FORWARD))
+    verdict = bench.tick(one_hot(FAST, 0.6))
+    assert verdict.command == FORWARD
+    assert verdict.confidence == pytest.approx((1 + 0.4 / 11) / 2)
+
+
 @pytest.mark.parametrize(
     ("limit", "wheels"), [(0.5, (0.25, 0.5)), (1.0, (0.35, 0.7)), (0, (0, 0))]
 )
