@@ -68,11 +68,15 @@ _NEVER_READ = "nothing reads it before the first arming sets it"
 _ARMED_NEXT = "arming says that it is armed on the next line"
 _ONCE_A_FOLDER = "a folder is listed more often, to the same end"
 _LINUX = "Linux has it"
+_MEAN_OF_ONE = "the mean of one is itself"
 EQUIVALENT = {
     "autcar.recording.session: if hasattr(os, 'sync'):\n    os.sync() → if True": _LINUX,
     "autcar.recording.session: if names is None:\n    names = self._names[folder] = "
     "_names_in(self._root / folder) → if True": _ONCE_A_FOLDER,
     "autcar.safety: self._reset() → pass": _NEVER_READ,
+    "autcar.safety: if count > 1:\n    mean = [sum(column) / count for column in "
+    "zip(*self._scores, strict=True)] → if True": _MEAN_OF_ONE,
+    "autcar.safety: count > 1 → count >= 1": _MEAN_OF_ONE,
     "autcar.guardian: self._sequence = -1 → pass": _NEVER_READ,
     "autcar.guardian: -1 → 1": _NEVER_READ,
     "autcar.guardian: 1 → 2": _NEVER_READ,
