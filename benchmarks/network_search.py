@@ -476,7 +476,7 @@ def draw_driving(axes: Any, found: dict[str, Any], kind: str, figure: str, lowes
 
     Networks that were timed only are ticks at the foot.
     """
-    below = itertools.cycle((-11, -22))
+    below = itertools.cycle((-11, -36, -11, -23))
     for name, row in found.items():
         place, values = fastest_ms(row), runs_of(row, kind, figure)
         together = overall(row, kind, figure)
