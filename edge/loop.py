@@ -54,6 +54,8 @@ class Tick:
         return 0 if self.frame is None else self.frame.time_ns
 
 
+_FIRST_FRAME_NS = 10_000 * MS
+"""How long a camera may take to its first frame: it starts, and is not yet silent."""
 _WISH_NS = 2_000 * MS
 """How long a wish to drive holds: nobody must be surprised by a car that drives off later."""
 
@@ -81,12 +83,14 @@ class Loop:
         self._clock = clock
         self._arm_wanted_ns: int | None = None
         self._newest_ns: int | None = None
+        self._began_ns = clock()
         self._lock = threading.RLock()
 
     def arm(self) -> None:
         """Ask to drive from the next fresh frame on.
 
-        A wish that has not come true after two seconds, or when a frame is overdue, is void.
+        A wish that has not come true after two seconds, or when a frame is overdue, is void;
+        only for a camera's very first frame it waits.
         """
         self._arm_wanted_ns = self._clock()
 
@@ -115,7 +119,7 @@ class Loop:
             frame = self._camera.read(self._patience_s())
             self._newest_ns = frame.time_ns
         except CameraTimeoutError:
-            return self._without_frame(Reason.CAMERA_STALLED)
+            return self._without_frame()
         except CameraError:
             self.stop(Reason.CAMERA_STALLED)
             raise
@@ -171,11 +175,17 @@ class Loop:
     def _wanted(self, now_ns: int) -> bool:
         return self._arm_wanted_ns is not None and now_ns - self._arm_wanted_ns <= _WISH_NS
 
-    def _without_frame(self, reason: Reason) -> Tick:
+    def _without_frame(self) -> Tick:
         with self._lock:
+            now_ns = self._clock()
+            if self._newest_ns is None and now_ns - self._began_ns < _FIRST_FRAME_NS:
+                if self._arm_wanted_ns is not None:
+                    self._arm_wanted_ns = now_ns
+                verdict = self._gate.stop(self._gate.reason or Reason.DISARMED)
+                return Tick(None, (), verdict, 0, 0, 0, now_ns)
             self._arm_wanted_ns = None
             was_armed = self._gate.armed
-            verdict = self._gate.stop(reason)
+            verdict = self._gate.stop(Reason.CAMERA_STALLED)
             if was_armed:
                 self._wheels.stop()
         return Tick(None, (), verdict, 0, 0, 0, self._clock())

@@ -68,7 +68,7 @@ class Takeover(Helm):
     def stop(self, reason: Reason = Reason.STOP_PRESSED) -> None:
         """Bring the wheels to rest, whoever drives: person or pilot."""
         with self._lock:
-            # The helm's own stop meets the same lost guardian, and says so.
+            # By then another guardian has brought the wheels to rest.
             with suppress(MotorError):
                 self._loop.stop(reason)
             super().stop(reason)

@@ -131,17 +131,25 @@ def test_stop_forgets_a_wish_to_arm():
     assert car.wheels.speeds == (0, 0)
 
 
-@pytest.mark.parametrize("turns_before", [0, 1])
-def test_a_wish_to_arm_does_not_outlive_a_silent_camera(turns_before):
+@pytest.mark.parametrize("armed_before", [False, True])
+def test_a_wish_to_arm_does_not_outlive_a_silent_camera(armed_before):
     """Neither one made in its silence nor one made while the car drives."""
-    car = Car([0] * turns_before + [CameraTimeoutError("no frame")])
-    for _ in range(turns_before):
+    car = Car([0, CameraTimeoutError("no frame")])
+    if armed_before:
         car.loop.arm()
-        next(car.ticks)
+    next(car.ticks)
     car.loop.arm()
     next(car.ticks)
     assert next(car.ticks).verdict.reason is Reason.CAMERA_STALLED
     assert car.wheels.speeds == (0, 0)
+
+
+def test_a_wish_to_arm_waits_for_the_first_frame_of_a_camera_that_starts():
+    car = Car([CameraTimeoutError("no frame")] * 100)
+    car.loop.arm()
+    for _ in range(100):
+        assert next(car.ticks).verdict.reason is Reason.DISARMED
+    assert next(car.ticks).verdict.reason is None
 
 
 def test_a_wish_to_arm_that_waited_long_is_void():
