@@ -154,7 +154,9 @@ def load_bundle(folder: str | Path) -> Bundle:
         text = (folder / MANIFEST).read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
         advice = "give the folder of one, or make one with `autcar train`"
-        for old in sorted(folder.parent.glob(f".{folder.name}.old.*")):
+        olds = folder.parent.glob(f".{folder.name}.old.*")
+        old = max(olds, key=lambda path: path.stat().st_mtime, default=None)
+        if old is not None and not folder.exists():
             advice = f"writing it was cut short, and the one before is {old}: mv {old} {folder}"
         raise DataNotFoundError(
             f"there is no bundle at {folder} ({MANIFEST} is missing); {advice}"

@@ -175,7 +175,10 @@ class GuardedWheels:
         self._speeds, self._expires_ns = (left, right), expires_ns
 
     def stop(self) -> None:
-        """Bring the wheels to rest; they are when this returns, or raises."""
+        """Bring the wheels to rest; they are when this returns, or raises.
+
+        Before the guardian is ready it does not wait: opening the motors brings them to rest.
+        """
         self._speeds = None
         if self._opened:
             self._tell(STOP, AT_REST)
@@ -188,18 +191,19 @@ class GuardedWheels:
         self._link.close()
         if self._ended():
             return
-        self._process.kill()
-        self._process.wait()
         # One that hung has left the wheels as they were: opening the motors stops them.
         self._start()
         self.ready()
         self._link.close()
-        self._process.wait(self.START_TIMEOUT_S)
+        self._ended()
 
     def _ended(self) -> bool:
+        """Wait for the guardian's end; False if it had to be killed."""
         try:
             self._process.wait(self.CLOSE_TIMEOUT_S)
         except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
             return False
         return True
 

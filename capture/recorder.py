@@ -199,7 +199,7 @@ class Recorder:
     def save(self, seconds: float) -> int:
         """Keep the last ``seconds`` that were driven but not recorded; returns how many frames.
 
-        Raises :class:`DataError` on a full card.
+        Raises :class:`DataError` as :meth:`record` does.
         """
         self._must_have_room()
         if self._state == OFF:

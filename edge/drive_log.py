@@ -206,19 +206,18 @@ class DriveLog:
         # Decisions first: they say why the car stopped, even where a frame cannot be kept.
         if entries:
             self._append(bytearray(b"".join(map(_pack, entries))))
-        for entry in entries:
-            if self._frames is not None:
-                try:
-                    self._keep_frame(entry)
-                except (OSError, AutcarError) as error:
-                    self._end_frames(getattr(error, "strerror", None) or str(error))
         now_s = time.monotonic()
-        if now_s - self._synced_s >= SYNC_INTERVAL_S:
+        due = now_s - self._synced_s >= SYNC_INTERVAL_S
+        if due:
             self._synced_s = now_s
             _sync(self._file.fileno())
-            if self._frames is not None:
+        try:
+            self._keep_frames(entries)
+            if due and self._frames is not None:
                 self._frames.sync()
                 self._mind_the_card(now_s)
+        except (OSError, AutcarError) as error:
+            self._end_frames(getattr(error, "strerror", None) or str(error))
 
     def _append(self, packed: bytearray) -> None:
         if self._size and self._size + len(packed) > self._largest:
@@ -230,6 +229,11 @@ class DriveLog:
             self._file.truncate(self._size)
             raise OSError(None, "the card is full")
         self._size += len(packed)
+
+    def _keep_frames(self, entries: Sequence[_Entry]) -> None:
+        for entry in entries:
+            if self._frames is not None:
+                self._keep_frame(entry)
 
     def _keep_frame(self, entry: _Entry) -> None:
         """Keep a frame that somebody drove by, and the one that stopped the car."""
@@ -252,8 +256,8 @@ class DriveLog:
             self._end_frames(f"{free_mb} MB free, {self._free_mb} MB are kept free")
 
     def _end_frames(self, why: str) -> None:
-        self.problem = f"frames ended: {why}"
         self._close_frames()
+        self.problem = f"frames ended: {why}"
 
     def _close_frames(self) -> None:
         if self._frames is not None:

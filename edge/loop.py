@@ -54,10 +54,11 @@ class Tick:
         return 0 if self.frame is None else self.frame.time_ns
 
 
-_FIRST_FRAME_NS = 10_000 * MS
-"""How long a camera may take to its first frame: it starts, and is not yet silent."""
 _WISH_NS = 2_000 * MS
-"""How long a wish to drive holds: nobody must be surprised by a car that drives off later."""
+"""How long a wish to drive holds, and a camera may take to its first frame.
+
+Nobody must be surprised by a car that drives off later.
+"""
 
 
 class Loop:
@@ -83,14 +84,13 @@ class Loop:
         self._clock = clock
         self._arm_wanted_ns: int | None = None
         self._newest_ns: int | None = None
-        self._began_ns = clock()
+        self._answered = False
         self._lock = threading.RLock()
 
     def arm(self) -> None:
         """Ask to drive from the next fresh frame on.
 
-        A wish that has not come true after two seconds, or when a frame is overdue, is void;
-        only for a camera's very first frame it waits.
+        A wish that has not come true after two seconds, or when a frame is overdue, is void.
         """
         self._arm_wanted_ns = self._clock()
 
@@ -111,8 +111,10 @@ class Loop:
             while True:
                 yield self._tick()
         finally:
-            self._wheels.stop()
             gc.unfreeze()
+            # Whoever else asks for STOP now must not read the answer to this one.
+            with self._lock:
+                self._wheels.stop()
 
     def _tick(self) -> Tick:
         try:
@@ -123,7 +125,7 @@ class Loop:
         except CameraError:
             self.stop(Reason.CAMERA_STALLED)
             raise
-        started = time.perf_counter_ns()
+        started, asked_ns = time.perf_counter_ns(), self._clock()
         scores: Scores = ()
         try:
             scores = self._pilot.scores(frame)
@@ -133,6 +135,10 @@ class Loop:
             raise
         piloted = time.perf_counter_ns()
         with self._lock:
+            if not self._answered and self._arm_wanted_ns is not None:
+                # The first answer of all may take long, as whatever it needs is loaded.
+                self._arm_wanted_ns += self._clock() - asked_ns
+            self._answered = True
             verdict = self._judge(frame, scores)
         ended = time.perf_counter_ns()
         now_ns = self._clock()
@@ -144,7 +150,9 @@ class Loop:
     def _patience_s(self) -> float:
         """Until the newest frame is too old; a full allowance while nothing is driven."""
         allowance_ns = int(self._gate.limits.frame_age_ms * MS)
-        if self._newest_ns is None or not self._gate.armed:
+        if self._newest_ns is None:
+            return max(allowance_ns, _WISH_NS) / 1e9
+        if not self._gate.armed:
             return allowance_ns / 1e9
         return max(0.0, (self._newest_ns + allowance_ns - self._clock()) / 1e9)
 
@@ -152,9 +160,7 @@ class Loop:
         now_ns = self._clock()
         gate = self._gate
         try:
-            if self._wanted(now_ns) and gate.arm(now_ns, frame.time_ns):
-                self._arm_wanted_ns = None
-                self._wheels.arm()
+            self._arm_if_wanted(now_ns, frame)
             was_armed = gate.armed
             blind = getattr(self._pilot, "blind", None)
             verdict = gate.decide(now_ns, look(frame), scores, blind)
@@ -172,17 +178,18 @@ class Loop:
             raise
         return verdict
 
-    def _wanted(self, now_ns: int) -> bool:
-        return self._arm_wanted_ns is not None and now_ns - self._arm_wanted_ns <= _WISH_NS
+    def _arm_if_wanted(self, now_ns: int, frame: Frame) -> None:
+        if self._arm_wanted_ns is None:
+            return
+        if now_ns - self._arm_wanted_ns > _WISH_NS:
+            self._arm_wanted_ns = None
+            self._gate.stop(Reason.STALE_FRAME)
+        elif self._gate.arm(now_ns, frame.time_ns):
+            self._arm_wanted_ns = None
+            self._wheels.arm()
 
     def _without_frame(self) -> Tick:
         with self._lock:
-            now_ns = self._clock()
-            if self._newest_ns is None and now_ns - self._began_ns < _FIRST_FRAME_NS:
-                if self._arm_wanted_ns is not None:
-                    self._arm_wanted_ns = now_ns
-                verdict = self._gate.stop(self._gate.reason or Reason.DISARMED)
-                return Tick(None, (), verdict, 0, 0, 0, now_ns)
             self._arm_wanted_ns = None
             was_armed = self._gate.armed
             verdict = self._gate.stop(Reason.CAMERA_STALLED)

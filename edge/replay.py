@@ -42,7 +42,7 @@ def replay(arguments: argparse.Namespace) -> int:
         facts["shadow"] = shadow.facts()
     if arguments.bundle:
         bundle = load_bundle(arguments.bundle)
-        for record in list(drive.frames.values())[:1]:
+        if record := next(iter(drive.frames.values()), None):
             height, width = read_image(record.image).shape[:2]
             bundle.check_fits(width, height)
         pilot, name = _pilot_of(bundle, arguments.variant)

@@ -115,14 +115,14 @@ class Sweep:
         ``settings`` name the recordings as they lie on this machine. With ``wait``, until all
         are finished, by whomever.
         """
-        mine = self._beside(f"{os.getpid()}.alive")
+        mine = self._alive(_this_worker())
         with locked(mine):
             try:
                 return self._work(settings, progress, wait)
             finally:
                 # Windows removes no file that is open: there it stays, and is held by nobody.
                 with contextlib.suppress(PermissionError):
-                    mine.unlink()
+                    mine.unlink(missing_ok=True)
 
     def _work(self, settings: Settings, progress: Progress, wait: bool) -> int:
         study = self._study()
@@ -209,15 +209,21 @@ class Sweep:
             if begun >= self.trials:
                 return None
             mine = study.ask()
-            mine.set_user_attr("worker", f"{socket.gethostname()}:{os.getpid()}")
+            mine.set_user_attr("worker", _this_worker())
             return mine
 
     def _is_lost(self, trial: optuna.trial.FrozenTrial) -> bool:
         """Whether the trial's process was on this machine and is gone; asked under the lock."""
-        host, _, process = trial.user_attrs.get("worker", "").rpartition(":")
-        if not host:
-            return True  # It died between claiming and saying so.
-        return host == socket.gethostname() and not is_held(self._beside(f"{process}.alive"))
+        worker = trial.user_attrs.get("worker", "")
+        if worker in ("", _this_worker()):
+            # It died between claiming and saying so; or had this one's number before a restart.
+            return True
+        here = worker.startswith(f"{socket.gethostname()}:")
+        return here and not is_held(self._alive(worker))
+
+    def _alive(self, worker: str) -> Path:
+        """What a worker that lives holds; hosts may share the folder."""
+        return self._beside(worker.replace(":", ".") + ".alive")
 
     def _beside(self, ending: str) -> Path:
         return self.path.with_name(f"{self.path.name}.{ending}")
@@ -257,6 +263,10 @@ class Sweep:
                 study.tell(trial, state=optuna.trial.TrialState.FAIL)
                 raise KeyboardInterrupt
             study.tell(trial, scores[learned.history.best - 1])
+
+
+def _this_worker() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def _short(value: Any) -> str:

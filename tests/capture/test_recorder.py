@@ -288,6 +288,11 @@ def test_a_frame_wakes_the_writer_and_no_other_thread(make, monkeypatch):
     recorder = make()
     recorder.record()
     writer, sync = recorder._threads
+    # Parked, each waits once for long.
+    until = time.monotonic() + 5
+    while "S (sleeping)" not in _status(sync) and time.monotonic() < until:
+        time.sleep(0.01)
+    time.sleep(0.05)
     before = [_wakes(thread) for thread in (writer, sync)]
     for number in range(50):
         recorder.offer(shot(number))
@@ -299,8 +304,11 @@ def test_a_frame_wakes_the_writer_and_no_other_thread(make, monkeypatch):
 
 def _wakes(thread):
     """How often a thread of this process has waited for something."""
-    status = Path(f"/proc/self/task/{thread.native_id}/status").read_text()
-    return int(status.split("\nvoluntary_ctxt_switches:")[1].split()[0])
+    return int(_status(thread).split("\nvoluntary_ctxt_switches:")[1].split()[0])
+
+
+def _status(thread):
+    return Path(f"/proc/self/task/{thread.native_id}/status").read_text()
 
 
 def test_session_json_tells_the_car_and_the_camera(make):

@@ -12,10 +12,10 @@ import pytest
 from autcar.bundle import load_bundle, shipped_bundle
 from autcar.cli import main
 from autcar.errors import CameraTimeoutError
-from autcar.safety import BLIND_LABELS, Reason
-from edge.drive import StatusLine, drive_vehicle
+from autcar.safety import BLIND_LABELS
+from edge.drive import StatusLine
 from edge.drive_log import read_drive
-from edge.pilots import BundlePilot, ConstantDecider, DecidingPilot, fastest_variant
+from edge.pilots import BundlePilot, fastest_variant
 from tests.edge.scripted import LEFT, Car
 
 
@@ -218,12 +218,3 @@ def test_what_only_a_simulated_car_can_do_is_refused_before_a_real_one_drives(
 def test_frames_are_kept_beside_a_log(capsys):
     assert main(["drive", "--fast", "--log-frames"]) == 2
     assert "add --log FOLDER" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(("overdue", "reason"), [(20, None), (250, Reason.CAMERA_STALLED)])
-def test_a_camera_may_take_ten_seconds_to_its_first_frame(overdue, reason):
-    car = Car([CameraTimeoutError("no frame")] * overdue)
-    run = drive_vehicle(car.vehicle, DecidingPilot(ConstantDecider(LEFT)), car.gate, 11)
-    assert run.reason is reason
-    assert (run.frames > 0) is (reason is None)
-    assert (car.motors.speeds, bool(car.motors.leases)) == ((0, 0), reason is None)

@@ -198,12 +198,13 @@ def test_a_card_that_fails_ends_the_log_and_not_the_drive(tmp_path, monkeypatch)
 def test_a_frame_that_cannot_be_written_ends_the_frames_and_not_the_decisions(
     tmp_path, monkeypatch
 ):
-    def fail(self, frame, *said):
+    def fail(self, *frame):
         raise OSError(5, "Input/output error")
 
     car = Car()
     log = log_of(tmp_path, car, frames=True)
     monkeypatch.setattr(SessionWriter, "write", fail)
+    monkeypatch.setattr(SessionWriter, "close", fail)
     run = drive_vehicle(car.vehicle, PILOT, car.gate, 5, log=log)
     assert len(read_drive(log.folder).decisions) == run.frames
     assert log.problem == "frames ended: Input/output error"

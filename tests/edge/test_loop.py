@@ -144,22 +144,42 @@ def test_a_wish_to_arm_does_not_outlive_a_silent_camera(armed_before):
     assert car.wheels.speeds == (0, 0)
 
 
-def test_a_wish_to_arm_waits_for_the_first_frame_of_a_camera_that_starts():
-    car = Car([CameraTimeoutError("no frame")] * 100)
-    car.loop.arm()
-    for _ in range(100):
-        assert next(car.ticks).verdict.reason is Reason.DISARMED
-    assert next(car.ticks).verdict.reason is None
+def test_a_camera_has_two_seconds_to_its_first_frame():
+    car, patience = Car(), []
+    read = car.camera.read
+    car.camera.read = lambda seconds: (patience.append(seconds), read())[1]
+    for _ in range(2):
+        next(car.ticks)
+    assert patience == [2.0, 0.25]
 
 
-def test_a_wish_to_arm_that_waited_long_is_void():
+def test_a_wish_to_arm_that_waited_long_is_void_and_says_why():
     car = Car([400] * 41)
     car.loop.arm()
-    for _ in range(41):
+    for _ in range(40):
         assert next(car.ticks).verdict.reason is Reason.DISARMED
-    assert next(car.ticks).verdict.reason is Reason.DISARMED
+    for _ in range(2):
+        assert next(car.ticks).verdict.reason is Reason.STALE_FRAME
+    assert car.wheels.leases == []
     car.loop.arm()
     assert next(car.ticks).verdict.reason is None
+
+
+@pytest.mark.parametrize(("answer", "drives"), [(1, True), (2, False)])
+def test_only_a_pilots_first_answer_may_take_long(answer, drives):
+    class Slow:
+        asked = 0
+
+        def scores(self, frame):
+            self.asked += 1
+            car.camera.now += 3000 * MS * (self.asked == answer)
+            return DecidingPilot(ConstantDecider(LEFT)).scores(frame)
+
+    car = Car([400] * answer, pilot=Slow())
+    car.loop.arm()
+    for _ in range(answer + 1):
+        verdict = next(car.ticks).verdict
+    assert (verdict.reason is None) is drives
 
 
 @pytest.mark.parametrize("command", CLASSES, ids=lambda command: command.label)

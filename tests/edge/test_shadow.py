@@ -84,6 +84,20 @@ def test_one_that_takes_longer_than_a_frame_is_never_asked(car, monkeypatch):
     assert shadow.skipped == 200
 
 
+def test_a_hiccup_at_the_start_does_not_silence_it(car, monkeypatch):
+    class Hiccup:
+        asked = 0
+
+        def scores(self, frame):
+            self.asked += 1
+            elapsed.append(elapsed[-1] + (60 if self.asked == 2 else 5) * MS)
+            return scores(RIGHT)
+
+    elapsed = [0]
+    monkeypatch.setattr("edge.shadow.time.perf_counter_ns", lambda: elapsed[-1])
+    assert shadow_of(car, Hiccup()).consider(next(car.ticks))
+
+
 def test_in_a_simulation_that_waits_it_is_always_asked(car):
     shadow = shadow_of(car, fps=0.0, clock=lambda: car.camera.now + 10**12)
     assert shadow.consider(next(car.ticks))
