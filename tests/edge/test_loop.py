@@ -1,6 +1,7 @@
 """The driving loop with a scripted camera, pilot and wheels, on a virtual clock."""
 
 import gc
+import threading
 
 import pytest
 
@@ -40,6 +41,22 @@ def test_whatever_ends_the_loop_the_wheels_rest():
     next(car.ticks)
     car.ticks.close()
     assert car.wheels.speeds == (0, 0)
+
+
+def test_one_stops_the_wheels_at_a_time():
+    """Whoever stops them waits for the guardian's answer, which nobody else may read."""
+    car, inside, go_on = Car(), [], threading.Event()
+    next(car.ticks)
+    car.motors.stop = lambda: (inside.append(threading.current_thread()), go_on.wait(5))
+    threads = [threading.Thread(target=stop) for stop in (car.loop.stop, car.ticks.close)]
+    for thread in threads:
+        thread.start()
+        thread.join(0.1)
+    assert inside == threads[:1]
+    go_on.set()
+    for thread in threads:
+        thread.join(5)
+    assert inside == threads
 
 
 def test_the_collector_passes_over_what_was_loaded_before():
