@@ -129,11 +129,9 @@ class RemoteServer:
 
     def _talk(self, link: socket.socket, hand: Hand) -> None:
         framing = Framing()
-        may_take, direction, heard_s = True, "forward", 0.0
         # A new link undoes no STOP: whoever was stopped says `stop` before going on.
-        stopped = {Reason.STOP_PRESSED.value, Reason.GUARDIAN_LOST.value}
-        if self._helm.state.reason in stopped:
-            may_take = False
+        stopped = (Reason.STOP_PRESSED.value, Reason.GUARDIAN_LOST.value)
+        may_take, direction, heard_s = self._helm.state.reason not in stopped, "forward", 0.0
         while not self._ending.is_set():
             if not select.select([link], [], [], 0.05)[0]:
                 moving = hand.drives and self._helm.state.command != STOP

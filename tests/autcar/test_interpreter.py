@@ -48,6 +48,22 @@ def test_a_file_that_is_no_model():
         Interpreter(b"this is no model")
 
 
+def test_a_model_with_two_inputs(monkeypatch):
+    class Runtime:
+        def __init__(self, **_):
+            pass
+
+        def allocate_tensors(self):
+            pass
+
+        def get_input_details(self):
+            return [{"index": 0}, {"index": 1}]
+
+    monkeypatch.setattr("autcar.interpreter.find_runtime", lambda: ("LiteRT", Runtime))
+    with pytest.raises(BundleError, match="model takes 2 inputs, the car feeds one frame"):
+        Interpreter(b"model")
+
+
 def test_without_any_runtime(monkeypatch):
     for module in ("ai_edge_litert.interpreter", "tflite_runtime.interpreter", "tensorflow.lite"):
         monkeypatch.setitem(sys.modules, module, None)

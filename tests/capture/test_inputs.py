@@ -321,6 +321,15 @@ def ask(link, name):
     assert link.recv(8) == b"received"
 
 
+def goes_on_only_after_stop(link, motors):
+    ask(link, "fast")
+    time.sleep(0.1)
+    assert motors.speeds == (0, 0)
+    ask(link, "stop")
+    ask(link, "fast")
+    until(lambda: motors.speeds != (0, 0))
+
+
 def test_autcars_commands_drive(remote, helm, motors, recorder):
     link, _ = remote
     for name, label in {
@@ -347,12 +356,7 @@ def test_a_remote_that_is_silent_is_stopped_and_must_say_stop_first(remote, helm
     until(lambda: motors.speeds != (0, 0))
     assert seconds_to_rest(motors) < 0.5
     assert helm.state.reason == Reason.LINK_LOST.value
-    ask(link, "fast")
-    time.sleep(0.1)
-    assert motors.speeds == (0, 0)
-    ask(link, "stop")
-    ask(link, "fast")
-    until(lambda: motors.speeds != (0, 0))
+    goes_on_only_after_stop(link, motors)
     helm.stop()
     ask(link, "fast")
     time.sleep(0.1)
@@ -368,12 +372,7 @@ def test_a_new_link_undoes_no_stop(remote, helm, motors):
     link.close()
     with socket.create_connection(address) as again:
         again.settimeout(3)
-        ask(again, "fast")
-        time.sleep(0.1)
-        assert motors.speeds == (0, 0)
-        ask(again, "stop")
-        ask(again, "fast")
-        until(lambda: motors.speeds != (0, 0))
+        goes_on_only_after_stop(again, motors)
 
 
 def test_a_remote_that_leaves_is_stopped(remote, motors):

@@ -55,6 +55,15 @@ def make(tmp_path, card):
         recorder.close()
 
 
+@pytest.fixture
+def gate(monkeypatch):
+    """A card that writes nothing until this is set."""
+    gate = threading.Event()
+    append = SessionWriter.append
+    monkeypatch.setattr(SessionWriter, "append", lambda *args: (gate.wait(5), append(*args)))
+    return gate
+
+
 def sequences(recorder):
     recorder.settle()
     return [record.sequence for record in read_session(recorder.open_session).records]
@@ -105,10 +114,7 @@ def test_no_session_is_left_where_nothing_was_recorded(make, tmp_path):
     assert not list(tmp_path.rglob("training.csv"))
 
 
-def test_a_slow_card_drops_and_says_so_and_never_delays_the_camera(make, monkeypatch):
-    gate = threading.Event()
-    append = SessionWriter.append
-    monkeypatch.setattr(SessionWriter, "append", lambda *args: (gate.wait(5), append(*args)))
+def test_a_slow_card_drops_and_says_so_and_never_delays_the_camera(make, gate):
     recorder = make(queue=5)
     recorder.record()
     started = time.perf_counter()
@@ -123,10 +129,7 @@ def test_a_slow_card_drops_and_says_so_and_never_delays_the_camera(make, monkeyp
     assert recorder.status().dropped == {SLOW_CARD: 20 - len(kept)}
 
 
-def test_a_new_recording_waits_for_the_one_before_or_is_refused(make, monkeypatch):
-    gate = threading.Event()
-    append = SessionWriter.append
-    monkeypatch.setattr(SessionWriter, "append", lambda *args: (gate.wait(5), append(*args)))
+def test_a_new_recording_waits_for_the_one_before_or_is_refused(make, gate, monkeypatch):
     recorder = make()
     recorder.record()
     recorder.offer(shot(0))
