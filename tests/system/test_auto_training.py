@@ -59,7 +59,8 @@ def test_it_survives_a_kill_restarts_on_a_stall_and_reports(tmp_path):
             killed = True
     output = "".join(lines)
     assert process.wait() == 0, output
-    assert "was ended by SIGKILL after 2 epochs; it goes on from there" in output
+    # What was told of is kept; one more epoch may be done before the signal arrives.
+    assert re.search("was ended by SIGKILL after [23] epochs; it goes on from there", output)
     summary = json.loads((tmp_path / "runs/auto_mine/training_summary.json").read_text())
     attempts = summary["attempts"]
     assert attempts[0]["deaths"] == 1

@@ -67,7 +67,7 @@ def fit(
 
     Without an ``objective``, classes by the model's output. After each epoch all is saved
     to ``checkpoint``; one that is there already is gone on from, as if training had never
-    ended. Each epoch is told to ``listeners`` once it is done; what they raise ends
+    ended. Each epoch is told of once it is saved, and to ``listeners``; what they raise ends
     training. Ctrl-C ends it as early stopping would, once an epoch is done.
 
     ``model`` is made in the scope of ``workers``; only worker 0 has a ``checkpoint``. The
@@ -101,9 +101,10 @@ def fit(
             history.epochs.append(epoch)
             if kept:
                 best, history.best = model.get_weights(), epoch.number
-            progress.say(_line(epoch, schedule, kept))
             if checkpoint:
                 checkpoint.save(Saved(history, learner.state(), best))
+            # Only now, so that an epoch that was told of is not lost any more.
+            progress.say(_line(epoch, schedule, kept))
             for listener in listeners:
                 listener(epoch)
     except KeyboardInterrupt:

@@ -86,6 +86,21 @@ def test_what_goes_on_in_mid_epoch_ends_as_if_never_cut_short(tmp_path, optimize
     assert finished == figures
 
 
+def test_an_epoch_is_told_of_once_it_is_saved(tmp_path):
+    checkpoint = Checkpoint(tmp_path / "checkpoint.npz")
+
+    class Watching(Lines):
+        def say(self, text):
+            super().say(text)
+            saved_epochs.append(len(checkpoint.load().history.epochs))
+
+    saved_epochs, told = [], Watching()
+    schedule = Schedule(epochs=2)
+    fit(network(), Columns(), Columns(40, seed=1), schedule, told, checkpoint=checkpoint)
+    assert [line[:8] for line in told.lines] == ["epoch  1", "epoch  2"]
+    assert saved_epochs == [1, 2]
+
+
 def test_a_checkpoint_of_another_network_is_refused(tmp_path):
     checkpoint = Checkpoint(tmp_path / "checkpoint.npz")
     checkpoint.save(saved(1.0))
