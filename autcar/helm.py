@@ -34,13 +34,15 @@ class HelmState:
     """What there is to know of the helm.
 
     ``driver`` drives with ``command`` in force; both are None while the wheels are at
-    rest because of ``reason``. ``lease`` is the number of the newest lease.
+    rest because of ``reason``. ``lease`` is the number of the newest lease, ``rests`` how
+    often the wheels were brought to rest.
     """
 
     driver: str | None
     lease: int
     command: Command | None
     reason: str | None
+    rests: int
 
 
 @dataclass(slots=True)
@@ -81,6 +83,7 @@ class Helm:
         self._heard_ns = 0
         self._frame_ns: int | None = None
         self._reason: str | None = Reason.DISARMED.value
+        self._rests = 0
         self._spans: deque[_Span] = deque(maxlen=_HISTORY)
 
     @property
@@ -88,7 +91,7 @@ class Helm:
         """A snapshot."""
         with self._lock:
             command = self._spans[-1].command if self._driver is not None else None
-            return HelmState(self._driver, self._lease, command, self._reason)
+            return HelmState(self._driver, self._lease, command, self._reason, self._rests)
 
     def take(self, driver: str, source: str = "human") -> int:
         """Give ``driver`` the helm, wheels at rest, and return the number of the lease.
@@ -198,6 +201,7 @@ class Helm:
         self._close_span(self._clock())
         self._driver = None
         self._reason = reason
+        self._rests += 1
 
     def _close_span(self, now_ns: int) -> None:
         # Where the lease ended before, the guardian had stopped the wheels by then.

@@ -3,8 +3,8 @@
 It knows no pairing and no dead-man of its own, so it is off unless ``[cockpit]
 remote_port`` is set, listens on this computer only unless told otherwise, and a
 driving command holds for half a second: a driver repeats it, as
-:class:`autcar.RemoteController` does. After a STOP or a lost link, ``stop`` must be
-sent before the car moves again.
+:class:`autcar.RemoteController` does. After a STOP, a lost link or anything else that
+stopped the car, ``stop`` must be sent before it moves again.
 """
 
 from __future__ import annotations
@@ -129,9 +129,11 @@ class RemoteServer:
 
     def _talk(self, link: socket.socket, hand: Hand) -> None:
         framing = Framing()
-        # A new link undoes no STOP: whoever was stopped says `stop` before going on.
-        stopped = (Reason.STOP_PRESSED.value, Reason.GUARDIAN_LOST.value)
-        may_take, direction, heard_s = self._helm.state.reason not in stopped, "forward", 0.0
+        direction, heard_s = "forward", 0.0
+        # The helm is taken only if nothing stopped the car since this link last said `stop`, or
+        # since it was opened while nothing had. One `stop` allows one attempt.
+        state = self._helm.state
+        stopped_at = state.rests if state.reason == Reason.DISARMED.value else None
         while not self._ending.is_set():
             if not select.select([link], [], [], 0.05)[0]:
                 moving = hand.drives and self._helm.state.command != STOP
@@ -153,14 +155,8 @@ class RemoteServer:
                     told(self._say, recorder.record if record else recorder.finish)
                     continue
                 direction = command.direction or direction
-                may_take = self._drive(hand, command, may_take)
-
-    def _drive(self, hand: Hand, command: Command, may_take: bool) -> bool:
-        """Pass one command on; returns whether the next one may take the helm."""
-        if command == STOP:
-            hand.say(STOP)
-            return True
-        if not hand.drives and may_take:
-            told(self._say, hand.take)
-        hand.say(command)
-        return False
+                rests = self._helm.state.rests
+                if command != STOP and rests == stopped_at and not hand.drives:
+                    told(self._say, hand.take)
+                hand.say(command)
+                stopped_at = rests if command == STOP else None

@@ -375,6 +375,18 @@ def test_a_new_link_undoes_no_stop(remote, helm, motors):
         goes_on_only_after_stop(again, motors)
 
 
+def test_a_link_that_waited_undoes_no_stop(remote, helm, motors):
+    link, _ = remote
+    ask(link, "startrecording")
+    helm.take("page")
+    helm.stop()
+    goes_on_only_after_stop(link, motors)
+    ask(link, "stop")
+    until(lambda: motors.speeds == (0, 0))
+    helm.stop()
+    goes_on_only_after_stop(link, motors)
+
+
 def test_a_remote_that_leaves_is_stopped(remote, motors):
     link, _ = remote
     ask(link, "fast")
