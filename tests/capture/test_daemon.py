@@ -20,7 +20,7 @@ from autcar.vehicle import Vehicle
 from autcar.wheels import DirectWheels
 from capture.daemon import Daemon
 from capture.drive import _summarise, configured
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, free_port
 
 FORWARD = Command("move", "medium", "forward")
 MS = 1_000_000
@@ -220,9 +220,10 @@ def test_the_expert_still_records_in_lock_step(script, capsys):
 
 
 def test_settings_reach_the_daemon(script, capsys):
-    Path("car.toml").write_text("[cockpit]\nremote_port = 18090\n")
+    port = free_port()
+    Path("car.toml").write_text(f"[cockpit]\nremote_port = {port}\n")
     assert main(["record", "--seconds", "0.3", "--no-cockpit"]) == 0
-    assert "remote protocol: 127.0.0.1 port 18090" in capsys.readouterr().out
+    assert f"remote protocol: 127.0.0.1 port {port}" in capsys.readouterr().out
 
 
 def test_the_command_line_has_the_last_word(script, capsys):

@@ -16,7 +16,7 @@ import pytest
 from autcar.bundle import shipped_bundle
 from autcar.images import encode_jpeg
 from autcar.testing import check_camera
-from tests.conftest import REPOSITORY, picture
+from tests.conftest import REPOSITORY, free_port, picture
 
 EXAMPLES = REPOSITORY / "examples"
 
@@ -103,14 +103,15 @@ def test_autcars_scripts_record_and_drive(tmp_path):
 
 
 def test_autcars_remote_drives_the_simulated_car(tmp_path):
-    (tmp_path / "car.toml").write_text("[cockpit]\nremote_port = 18090\n")
+    port = free_port()
+    (tmp_path / "car.toml").write_text(f"[cockpit]\nremote_port = {port}\n")
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     car = subprocess.Popen(
         [sys.executable, "-m", "autcar", "record", "--port", "0"], cwd=tmp_path, env=environment
     )
     try:
         for _ in range(20):
-            done = run("autcar_scripts/remote.py", "127.0.0.1", 18090, folder=tmp_path)
+            done = run("autcar_scripts/remote.py", "127.0.0.1", port, folder=tmp_path)
             if done.returncode == 0:
                 break
             time.sleep(0.2)

@@ -18,7 +18,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
+from tests.conftest import REPOSITORY, free_port
+
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
 
 _SYSTEMCTL = """
@@ -136,9 +137,7 @@ class SshdCar:
                 ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.folder / key],
                 check=True,
             )
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         Path("/run/sshd").mkdir(exist_ok=True)
         (self.folder / "sshd_config").write_text(
             f"Port {port}\nListenAddress 127.0.0.1\nHostKey {self.folder}/host\n"
