@@ -259,7 +259,8 @@ class Driver:
     every ``execution_interval`` seconds: ``model_predictions[name]`` holds the classes that
     a model said last, newest first, ``variables`` (also :attr:`variables`) is a dictionary
     of your own. A command holds until the next; should the function not return in time,
-    the car stops. With ``car`` None nothing is driven: the models only look.
+    the car stops. It drives on when the script has come to its end, and stops when an error
+    or Ctrl-C ended it. With ``car`` None nothing is driven: the models only look.
 
     ``car`` and ``cam`` are AutCar's, or both a :class:`autcar.vehicle.Vehicle`. While it drives,
     command the car only in the execution function.
@@ -379,7 +380,7 @@ class Driver:
         try:
             for tick in ticks:
                 self._show(tick.frame)
-                if self._ending.is_set():
+                if self._over():
                     return
                 if tick.verdict.reason not in (None, Reason.DISARMED):
                     self.reason = tick.verdict.reason.value
@@ -408,8 +409,11 @@ class Driver:
             )
         return command
 
+    def _over(self) -> bool:
+        return self._ending.is_set() or _script_failed()
+
     def _watch(self) -> None:
-        while not self._ending.is_set():
+        while not self._over():
             self._show(self._camera.read())
 
     def _show(self, frame: Frame | None) -> None:
@@ -451,6 +455,11 @@ class Driver:
                 self._ending.wait(max(0.0, self._interval_s - took_s))
             else:
                 self._ending.wait(0.02)
+
+
+def _script_failed() -> bool:
+    """Whether the main thread is over because of an exception: Python has noted it then."""
+    return not threading.main_thread().is_alive() and hasattr(sys, "last_value")
 
 
 class _ModelPilot:

@@ -52,6 +52,21 @@ time.sleep(30)
 """
 
 
+DRIVER = """
+from autcar import Camera, Car, Driver
+from autcar.bundle import shipped_bundle
+import time
+
+def go(model_predictions, car, variables):
+    car.move("forward", "fast")
+
+driver = Driver(shipped_bundle(), Car(), Camera(), go, execution_interval=0.1)
+driver.start()
+print("driving", flush=True)
+{then}
+"""
+
+
 @pytest.fixture(autouse=True)
 def simulated(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -100,13 +115,33 @@ def test_the_capture_script_runs_as_documented(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_a_script_that_dies_stops_the_car(wires, number):
+@pytest.mark.parametrize(
+    "text", [DRIVE, DRIVER.format(then="time.sleep(30)")], ids=["Car", "Driver"]
+)
+def test_a_script_that_dies_stops_the_car(wires, number, text):
     script = subprocess.Popen(
-        [sys.executable, "-c", DRIVE], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        [sys.executable, "-c", text], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
     assert script.stdout.readline() == b"driving\n"
     until(lambda: wires() == (1.0, 1.0))
     script.send_signal(number)
+    started = time.monotonic()
+    until(lambda: wires() == (0.0, 0.0))
+    assert time.monotonic() - started < 0.6
+    assert script.wait(10) != 0
+
+
+def test_a_driver_drives_on_after_its_script_until_ctrl_c(wires):
+    script = subprocess.Popen(
+        [sys.executable, "-c", DRIVER.format(then="")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert script.stdout.readline() == b"driving\n"
+    until(lambda: wires() == (1.0, 1.0))
+    time.sleep(1.0)
+    assert wires() == (1.0, 1.0)
+    script.send_signal(signal.SIGINT)
     started = time.monotonic()
     until(lambda: wires() == (0.0, 0.0))
     assert time.monotonic() - started < 0.6
