@@ -15,8 +15,9 @@ from typing import Any, Self
 from autcar.commands import STOP, Command
 from autcar.errors import ConfigError, RuntimeMissingError
 from autcar.helm import Helm
+from capture.errands import Errands
 from capture.hand import Hand, told
-from capture.recorder import RECORDING, Recorder
+from capture.recorder import Recorder
 
 # Codes of linux/input-event-codes.h, so that the mapping needs no package.
 EV_KEY, EV_ABS = 1, 3
@@ -74,6 +75,7 @@ class Gamepad:
         ranges = dict(self._device.capabilities().get(EV_ABS, []))
         self._sticks = Sticks({axis: (info.min, info.max) for axis, info in ranges.items()})
         self._hand = Hand(helm, "gamepad", None)
+        self._errands = Errands(say)
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._read, name="gamepad", daemon=True)
         self._thread.start()
@@ -84,6 +86,7 @@ class Gamepad:
         self._ending.set()
         self._thread.join(1.0)
         self._hand.close()
+        self._errands.close()
         self._device.close()
 
     def __enter__(self) -> Self:
@@ -114,9 +117,7 @@ class Gamepad:
             elif code == BTN_SOUTH:
                 told(self._say, self._hand.take)
             elif code == BTN_START:
-                recorder = self._recorder
-                recording = recorder.status().state == RECORDING
-                told(self._say, recorder.pause if recording else recorder.record)
+                self._errands.ask(self._recorder.toggle)
 
 
 def _open(device: str) -> Any:

@@ -100,5 +100,5 @@ def told(say: Callable[[str], None], act: Callable[[], object]) -> None:
     """Do what a person asked for; what cannot be done is said and ends nothing."""
     try:
         act()
-    except AutcarError as error:
+    except (AutcarError, OSError) as error:
         say(str(error))

@@ -19,8 +19,9 @@ from typing import Self
 from autcar.commands import Command
 from autcar.errors import ConfigError
 from autcar.helm import Helm
+from capture.errands import Errands
 from capture.hand import Hand, told
-from capture.recorder import RECORDING, Recorder
+from capture.recorder import Recorder
 
 HOLD_S = 0.45
 """A little less than the promise of 0.5 s. Set a keyboard's repeat delay below it."""
@@ -74,6 +75,7 @@ class Keyboard:
         self._before = termios.tcgetattr(self._descriptor)
         tty.setcbreak(self._descriptor)
         self._hand = Hand(helm, "terminal", HOLD_S)
+        self._errands = Errands(say)
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._read, name="keyboard", daemon=True)
         self._thread.start()
@@ -83,6 +85,7 @@ class Keyboard:
         self._ending.set()
         self._thread.join(1.0)
         self._hand.close()
+        self._errands.close()
         with suppress(termios.error):  # where the terminal is gone
             termios.tcsetattr(self._descriptor, termios.TCSADRAIN, self._before)
 
@@ -108,7 +111,6 @@ class Keyboard:
                 self._press(key)
 
     def _press(self, key: str) -> None:
-        recorder = self._recorder
         if key in COMMANDS:
             if not self._hand.say(Command.from_label(COMMANDS[key])):
                 self._say("press Enter to take the wheel")
@@ -117,19 +119,33 @@ class Keyboard:
         elif key in "\r\n":
             told(self._say, self._hand.let_go if self._hand.drives else self._hand.take)
             self._say("you drive" if self._hand.drives else "at rest")
-        elif key == "r":
-            recording = recorder.status().state == RECORDING
-            told(self._say, recorder.pause if recording else recorder.record)
-            self._say(recorder.status().state)
-        elif key == "f":
-            recorder.finish()
-            self._say(f"{recorder.status().frames:,} frames in {recorder.open_session}")
-        elif key in "\x7f\b":
-            told(self._say, lambda: self._say(f"{recorder.discard(5)} frames discarded"))
-        elif key == "u":
-            told(self._say, lambda: self._say(f"{recorder.undo()} frames taken back"))
-        elif key == "g":
-            told(self._say, lambda: self._say(f"{recorder.save(10)} frames saved"))
+        elif (ask := _RECORDER_KEYS.get(key)) is not None:
+            self._errands.ask(lambda: self._say(ask(self._recorder)))
+
+
+def _toggle(recorder: Recorder) -> str:
+    recorder.toggle()
+    return recorder.status().state
+
+
+def _finish(recorder: Recorder) -> str:
+    recorder.finish()
+    return f"{recorder.status().frames:,} frames in {recorder.open_session}"
+
+
+def _discard(recorder: Recorder) -> str:
+    return f"{recorder.discard(5)} frames discarded"
+
+
+_RECORDER_KEYS: Mapping[str, Callable[[Recorder], str]] = {
+    "r": _toggle,
+    "f": _finish,
+    "\x7f": _discard,
+    "\b": _discard,
+    "u": lambda recorder: f"{recorder.undo()} frames taken back",
+    "g": lambda recorder: f"{recorder.save(10)} frames saved",
+}
+"""What a key asks of the recorder, and what is said when that is done."""
 
 
 def _keys(text: str) -> list[str]:

@@ -169,6 +169,13 @@ class Recorder:
             if self._state == RECORDING:
                 self._state = PAUSED
 
+    def toggle(self) -> None:
+        """Pause while recording, else record. Raises as :meth:`record` does."""
+        if self._state == RECORDING:
+            self.pause()
+        else:
+            self.record()
+
     def finish(self, note: str | None = None) -> None:
         """End the session once what waits is written."""
         with self._change:

@@ -21,6 +21,7 @@ from autcar.commands import STOP, Command
 from autcar.errors import ConfigError
 from autcar.helm import Helm
 from autcar.safety import Reason
+from capture.errands import Errands
 from capture.hand import Hand, told
 from capture.recorder import Recorder
 
@@ -99,6 +100,7 @@ class RemoteServer:
                 f"[cockpit] remote_port {port} cannot be had: {error.strerror}; set another"
             ) from error
         self.port = self._server.getsockname()[1]
+        self._errands = Errands(say)
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="remote", daemon=True)
         self._thread.start()
@@ -107,6 +109,7 @@ class RemoteServer:
         """Bring the wheels to rest if a remote drives, and end."""
         self._ending.set()
         self._thread.join(2.0)
+        self._errands.close()
         self._server.close()
 
     def __enter__(self) -> Self:
@@ -150,9 +153,8 @@ class RemoteServer:
                 heard_s = time.monotonic()
                 command = steer(name, direction)
                 if command is None:
-                    recorder = self._recorder
                     record = name == "startrecording"
-                    told(self._say, recorder.record if record else recorder.finish)
+                    self._errands.ask(self._recorder.record if record else self._recorder.finish)
                     continue
                 direction = command.direction or direction
                 rests = self._helm.state.rests

@@ -6,6 +6,7 @@ import os
 import pty
 import socket
 import sys
+import threading
 import time
 from contextlib import suppress
 from types import SimpleNamespace
@@ -280,26 +281,32 @@ class Device:
         os.close(self.fd)
 
 
-def test_a_gamepad_drives_until_it_is_gone(helm, motors, recorder, monkeypatch):
+@pytest.fixture
+def pad(helm, recorder, monkeypatch):
     device = Device()
     monkeypatch.setattr("capture.gamepad._open", lambda _: device)
     said = []
     with Gamepad(helm, recorder, "auto", said.append):
-        device.push((EV_ABS, ABS_X, 50), (EV_KEY, BTN_SOUTH, 1))
-        until(lambda: helm.state.driver == "gamepad")
-        device.push((EV_ABS, ABS_GAS, 100))
-        until(lambda: motors.speeds == FAST.wheels)
-        device.push((EV_KEY, BTN_EAST, 1))
-        until(lambda: motors.speeds == (0, 0))
-        device.push((EV_KEY, BTN_START, 1))
-        until(lambda: recorder.status().state == "recording")
-        device.push((EV_ABS, ABS_GAS, 0), (EV_KEY, BTN_SOUTH, 1), (EV_ABS, ABS_GAS, 90))
-        until(lambda: motors.speeds == FAST.wheels)
-        device.gone = True
-        device.push()
-        assert seconds_to_rest(motors) < 0.3
-        until(lambda: "gone" in said[-1])
+        yield device, said
     os.close(device.other)
+
+
+def test_a_gamepad_drives_until_it_is_gone(pad, helm, motors, recorder):
+    device, said = pad
+    device.push((EV_ABS, ABS_X, 50), (EV_KEY, BTN_SOUTH, 1))
+    until(lambda: helm.state.driver == "gamepad")
+    device.push((EV_ABS, ABS_GAS, 100))
+    until(lambda: motors.speeds == FAST.wheels)
+    device.push((EV_KEY, BTN_EAST, 1))
+    until(lambda: motors.speeds == (0, 0))
+    device.push((EV_KEY, BTN_START, 1))
+    until(lambda: recorder.status().state == "recording")
+    device.push((EV_ABS, ABS_GAS, 0), (EV_KEY, BTN_SOUTH, 1), (EV_ABS, ABS_GAS, 90))
+    until(lambda: motors.speeds == FAST.wheels)
+    device.gone = True
+    device.push()
+    assert seconds_to_rest(motors) < 0.3
+    until(lambda: "gone" in said[-1])
 
 
 # AutCar's remote
@@ -456,3 +463,37 @@ def test_no_gamepad_and_no_evdev_say_what_to_do(monkeypatch):
     monkeypatch.setitem(sys.modules, "evdev", None)
     with pytest.raises(RuntimeMissingError, match="`pip install evdev`"):
         gamepad._open("auto")
+
+
+# A card that takes its time
+
+
+@pytest.fixture
+def slow_card(recorder, monkeypatch):
+    ready = threading.Event()
+    monkeypatch.setattr(recorder, "record", ready.wait)
+    yield
+    ready.set()
+
+
+def test_the_terminal_hears_stop_while_the_recorder_waits(slow_card, terminal, helm):
+    ours, _ = terminal
+    os.write(ours, b"\nr ")
+    until(lambda: helm.state.reason == Reason.STOP_PRESSED.value)
+
+
+def test_a_gamepad_hears_stop_while_the_recorder_waits(slow_card, pad, helm, motors):
+    device, _ = pad
+    device.push((EV_KEY, BTN_SOUTH, 1), (EV_ABS, ABS_GAS, 100))
+    until(lambda: motors.speeds == FAST.wheels)
+    device.push((EV_KEY, BTN_START, 1), (EV_KEY, BTN_EAST, 1))
+    assert seconds_to_rest(motors) < 0.2
+
+
+def test_a_remote_is_heard_while_the_recorder_waits(slow_card, remote, motors):
+    link, _ = remote
+    ask(link, "fast")
+    until(lambda: motors.speeds != (0, 0))
+    ask(link, "startrecording")
+    ask(link, "faster")
+    until(lambda: motors.speeds == FAST.wheels)
