@@ -93,17 +93,19 @@ class Helm:
             command = self._spans[-1].command if self._driver is not None else None
             return HelmState(self._driver, self._lease, command, self._reason, self._rests)
 
-    def take(self, driver: str, source: str = "human") -> int:
+    def take(self, driver: str, source: str = "human", *, rests: int | None = None) -> int:
         """Give ``driver`` the helm, wheels at rest, and return the number of the lease.
 
         ``source`` is what the recording calls it. Raises :class:`HelmError` when somebody
-        else drives or the camera shows nothing fresh, :class:`MotorError` when the
-        motors cannot be reached.
+        else drives, the camera shows nothing fresh, or the wheels were brought to rest since
+        there were ``rests`` of them; :class:`MotorError` when the motors cannot be reached.
         """
         self.tick()
         with self._lock:
             if self._driver not in (None, driver):
                 raise HelmError(f"{self._driver} drives; press STOP first, then take the wheel")
+            if rests not in (None, self._rests):
+                raise HelmError("somebody stopped the car; say stop, then drive")
             now_ns = self._clock()
             if not self._sees(now_ns):
                 raise HelmError("the camera gives no picture; look at the camera, then try again")
@@ -154,11 +156,12 @@ class Helm:
     def stop(self, reason: Reason = Reason.STOP_PRESSED) -> None:
         """Bring the wheels to rest now, whoever asks. Taking the helm is needed to go on."""
         with self._lock:
+            pressed = reason is Reason.STOP_PRESSED
             try:
                 self._wheels.stop()
             except MotorError:
                 reason = Reason.GUARDIAN_LOST
-            if self._driver is not None or reason is Reason.STOP_PRESSED:
+            if self._driver is not None or pressed:
                 self._rest(reason.value)
 
     def release(self, lease: int) -> None:

@@ -39,11 +39,11 @@ class Hand:
         with self._lock:
             return self._lease is not None and self._lease == self._helm_lease()
 
-    def take(self) -> None:
-        """Take the helm. Raises as :meth:`~autcar.helm.Helm.take` does."""
+    def take(self, rests: int | None = None) -> None:
+        """Take the helm. ``rests`` and what is raised are as in :meth:`~autcar.helm.Helm.take`."""
         with self._lock:
             self._command = STOP
-            self._lease = self._helm.take(self._driver)
+            self._lease = self._helm.take(self._driver, rests=rests)
 
     def say(self, command: Command) -> bool:
         """Drive ``command`` from now on; returns whether this hand drives."""

@@ -15,6 +15,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Self
 
 from autcar.commands import STOP, Command
@@ -129,6 +130,11 @@ class RemoteServer:
                     self._talk(link, hand)
                 except (OSError, ValueError) as error:
                     self._say(f"remote: {error}; its link is closed")
+                if self._moves(hand):
+                    self._helm.stop(Reason.LINK_LOST)
+
+    def _moves(self, hand: Hand) -> bool:
+        return hand.drives and self._helm.state.command != STOP
 
     def _talk(self, link: socket.socket, hand: Hand) -> None:
         framing = Framing()
@@ -139,8 +145,7 @@ class RemoteServer:
         stopped_at = state.rests if state.reason == Reason.DISARMED.value else None
         while not self._ending.is_set():
             if not select.select([link], [], [], 0.05)[0]:
-                moving = hand.drives and self._helm.state.command != STOP
-                if moving and time.monotonic() - heard_s > HOLD_S - 0.1:
+                if self._moves(hand) and time.monotonic() - heard_s > HOLD_S - 0.1:
                     self._helm.stop(Reason.LINK_LOST)
                 continue
             data = link.recv(LONGEST)
@@ -158,7 +163,7 @@ class RemoteServer:
                     continue
                 direction = command.direction or direction
                 rests = self._helm.state.rests
-                if command != STOP and rests == stopped_at and not hand.drives:
-                    told(self._say, hand.take)
+                if command != STOP and stopped_at is not None and not hand.drives:
+                    told(self._say, partial(hand.take, stopped_at))
                 hand.say(command)
                 stopped_at = rests if command == STOP else None

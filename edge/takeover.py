@@ -58,12 +58,12 @@ class Takeover(Helm):
         super().__init__(wheels, **settings)
         self._loop = loop
 
-    def take(self, driver: str, source: str = "takeover") -> int:
+    def take(self, driver: str, source: str = "takeover", *, rests: int | None = None) -> int:
         """Take over from the pilot at once; see :meth:`Helm.take`."""
         with self._lock:
             if self._driver in (None, driver):
                 self._loop.stop(Reason.TAKEN_OVER)
-            return super().take(driver, source)
+            return super().take(driver, source, rests=rests)
 
     def stop(self, reason: Reason = Reason.STOP_PRESSED) -> None:
         """Bring the wheels to rest, whoever drives: person or pilot."""

@@ -165,6 +165,17 @@ def test_top_speed_holds_for_people_too():
     assert bench.speeds == (0.5, 0.5)
 
 
+def test_a_stop_counts_even_when_nobody_drives_and_the_guardian_is_dead(bench):
+    before = bench.helm.state.rests
+    bench.wheels.broken = True
+    bench.helm.stop()
+    assert bench.helm.state.reason == Reason.GUARDIAN_LOST.value
+    bench.wheels.broken = False
+    with pytest.raises(HelmError, match="somebody stopped the car"):
+        bench.helm.take("anna", rests=before)
+    assert bench.helm.take("anna", rests=bench.helm.state.rests)
+
+
 def test_a_dead_guardian_ends_the_drive(bench):
     lease = bench.helm.take("anna")
     bench.wheels.broken = True

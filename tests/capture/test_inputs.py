@@ -394,12 +394,28 @@ def test_a_link_that_waited_undoes_no_stop(remote, helm, motors):
     goes_on_only_after_stop(link, motors)
 
 
-def test_a_remote_that_leaves_is_stopped(remote, motors):
+def test_a_remote_that_leaves_is_stopped_and_says_stop_when_it_is_back(remote, motors):
     link, _ = remote
     ask(link, "fast")
     until(lambda: motors.speeds != (0, 0))
+    address = link.getpeername()
     link.close()
     assert seconds_to_rest(motors) < 0.3
+    with socket.create_connection(address) as again:
+        again.settimeout(3)
+        goes_on_only_after_stop(again, motors)
+
+
+def test_a_remote_that_leaves_at_rest_may_come_back_and_drive(remote, motors):
+    link, _ = remote
+    ask(link, "fast")
+    ask(link, "stop")
+    address = link.getpeername()
+    link.close()
+    with socket.create_connection(address) as again:
+        again.settimeout(3)
+        ask(again, "fast")
+        until(lambda: motors.speeds != (0, 0))
 
 
 @pytest.mark.parametrize(
