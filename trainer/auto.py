@@ -26,10 +26,11 @@ from autcar.bundle import keep_earlier
 from autcar.errors import DataError, TrainingError
 from autcar.files import write_atomic
 from trainer.data.dataset import Dataset
-from trainer.run_folder import RunFolder
+from trainer.learning.warm_start import SUMMARY
+from trainer.run_folder import CHECKPOINT, RunFolder
 from trainer.settings import Settings
 
-SUMMARY = "training_summary.json"
+STATE = "training_summary.json"
 PICTURE = "training.png"
 MOST_DEATHS = 3
 """How often in a row a run may end by itself before its first new epoch: then it is not chance."""
@@ -88,7 +89,7 @@ class Attempt:
 
 @dataclass
 class State:
-    """What :data:`SUMMARY` holds. ``best`` is the number of the best attempt, 0 for none."""
+    """What :data:`STATE` holds. ``best`` is the number of the best attempt, 0 for none."""
 
     digest: str
     goal: str
@@ -135,8 +136,13 @@ def train_unattended(plan: Plan, dataset: Dataset, say: Callable[[str], None] = 
     """
     classes = len(dataset.classes)
     plan.folder.mkdir(parents=True, exist_ok=True)
-    summary = plan.folder / SUMMARY
+    summary = plan.folder / STATE
     state = State.load(summary, dataset.digest(), plan.settings.schedule.until)
+    if state.attempts and not state.attempts[-1].ended:
+        say(f"goes on with attempt {state.attempts[-1].number}")
+        if not (plan.folder / "latest" / CHECKPOINT).exists():
+            # There is no epoch to go on from: it begins as it is asked for now.
+            state.attempts.pop()
     while True:
         if not state.attempts or state.attempts[-1].ended:
             attempt = _next(plan, state, classes)
@@ -146,7 +152,6 @@ def train_unattended(plan: Plan, dataset: Dataset, say: Callable[[str], None] = 
             shutil.rmtree(plan.folder / "latest", ignore_errors=True)
         else:
             attempt = state.attempts[-1]
-            say(f"goes on with attempt {attempt.number}")
         state.save(summary)
         _run(plan, attempt, dataset, say, lambda: state.save(summary))
         _keep_best(plan, state)
@@ -240,7 +245,7 @@ def _run(
         epochs = _epochs(run)
         code, why = _child(plan, path, say)
         attempt.seconds = round(time.monotonic() - began, 1)
-        if code in (0, 1) and (path / "summary.json").exists():
+        if code in (0, 1) and (path / SUMMARY).exists():
             break
         if code == 130:
             save()
@@ -254,7 +259,7 @@ def _run(
                 f"{run.log}, mend that, and say the same command again"
             )
         say(f"attempt {attempt.number} {why} after {_epochs(run)} epochs; it goes on from there")
-    found = json.loads((path / "summary.json").read_text(encoding="utf-8"))
+    found = json.loads((path / SUMMARY).read_text(encoding="utf-8"))
     history = found["history"]
     attempt.curve = [round(epoch["val_accuracy"], 4) for epoch in history["epochs"]]
     attempt.accuracy = max(attempt.curve)
@@ -349,7 +354,7 @@ def _finish(plan: Plan, state: State, classes: int, say: Callable[[str], None]) 
     made = plan.folder / "best" / name
     reached = best.reached and best.classes == classes
     state.done = "reached" if reached else "restarts used up"
-    state.save(plan.folder / SUMMARY)
+    state.save(plan.folder / STATE)
     if not made.is_dir():
         raise TrainingError(
             f"attempt {best.number} is the best with {best.accuracy:.3f}, but made no bundle; "
@@ -364,7 +369,7 @@ def _finish(plan: Plan, state: State, classes: int, say: Callable[[str], None]) 
         f"{state.goal} {'reached' if reached else 'NOT reached'} in {len(state.attempts)} "
         f"attempts: attempt {best.number} has {best.accuracy:.3f} in validation; "
         f"bundle {output}, report "
-        f"{plan.folder / SUMMARY} and {PICTURE}"
+        f"{plan.folder / STATE} and {PICTURE}"
     )
     return state
 

@@ -13,6 +13,7 @@ from trainer.learning.checkpoint import Checkpoint
 from trainer.settings import Settings
 
 ASKED = "run.json"
+CHECKPOINT = "checkpoint.npz"
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class RunFolder:
     @property
     def checkpoint(self) -> Checkpoint:
         """The state after the last whole epoch."""
-        return Checkpoint(self.path / "checkpoint.npz")
+        return Checkpoint(self.path / CHECKPOINT)
 
     @property
     def log(self) -> Path:

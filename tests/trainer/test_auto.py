@@ -11,7 +11,7 @@ import pytest
 
 import trainer.auto as auto
 from autcar.errors import DataError, TrainingError
-from trainer.auto import SUMMARY, Plan, train_unattended
+from trainer.auto import STATE, Plan, train_unattended
 from trainer.data.augmentation import parse_augmentation
 from trainer.learning.schedule import Schedule
 from trainer.run_folder import RunFolder
@@ -118,11 +118,11 @@ def test_only_the_best_and_the_latest_are_kept(plan, trained):
         "best",
         "latest",
         "training.png",
-        SUMMARY,
+        STATE,
     ]
     assert (plan.folder / "best" / "mine" / "manifest.json").read_text() == "0.8"
     assert (plan.settings.output / "manifest.json").read_text() == "0.8"
-    told = json.loads((plan.folder / SUMMARY).read_text())
+    told = json.loads((plan.folder / STATE).read_text())
     assert [one["accuracy"] for one in told["attempts"]] == [0.5, 0.8, 0.6, 0.7, 0.75, 0.65]
 
 
@@ -148,6 +148,18 @@ def test_the_same_command_goes_on_where_it_was_ended(plan, trained):
     assert lines[0] == "goes on with attempt 2"
     assert [one.accuracy for one in state.attempts] == [0.5, 0.95]
     assert seen[0].augment_factor == 3
+
+
+def test_a_mistake_that_was_mended_is_not_made_again(plan, trained):
+    wrong = replace(plan, settings=replace(plan.settings, start=Path("runs/typo"), seed=1))
+    trained(2)
+    with pytest.raises(TrainingError, match="say the same command again"):
+        run(wrong)
+    right = replace(plan, settings=replace(plan.settings, start=Path("runs/right"), seed=2))
+    seen = trained(0.95)
+    state, _ = run(right)
+    assert [(one.start, one.seed) for one in seen] == [(Path("runs/right"), 2)]
+    assert len(state.attempts) == 1
 
 
 def test_a_bundle_that_was_there_before_stays(plan, trained):

@@ -1,4 +1,5 @@
 import argparse
+import itertools
 import json
 import subprocess
 import sys
@@ -167,9 +168,9 @@ def test_what_is_plainly_wrong_is_said_before_tensorflow_loads(monkeypatch, reco
     (tmp_path / "notes").touch()
     with pytest.raises(BundleError, match="notes is there and is no bundle"):
         train(recordings, tmp_path, name="notes")
-    for option in ("--from", "--teacher"):
+    for option, more in itertools.product(("--from", "--teacher"), ((), ("--auto",))):
         with pytest.raises(DataNotFoundError, match=r"no .*lost/model\.keras; give the"):
-            train(recordings, tmp_path, option, tmp_path / "runs" / "lost")
+            train(recordings, tmp_path, option, tmp_path / "runs" / "lost", *more)
 
 
 def test_verbs_and_help_are_light():

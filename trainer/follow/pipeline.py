@@ -43,6 +43,7 @@ from trainer.learning.history import History
 from trainer.learning.objectives import Pixels
 from trainer.learning.schedule import Schedule
 from trainer.learning.training import fit, seed_everything
+from trainer.learning.warm_start import MODEL, SUMMARY
 from trainer.pipeline import check_output, versions
 from trainer.proof.cost import macs
 from trainer.proof.quantize import latency_ms, to_tflite
@@ -329,7 +330,7 @@ def _finish(
         task="follow",
     )
     if run is not None:
-        whole.save(run / "model.keras")
+        whole.save(run / MODEL)
         plot_history(history, run / "history.png")
         network = file_network(files[KINDS[0]])
         write_png(run / "answers.png", sheet(network, scenes, some_of(scenes, rows)))
@@ -340,7 +341,7 @@ def _finish(
             ensure_ascii=False,
             default=str,
         )
-        (run / "summary.json").write_text(text + "\n", encoding="utf-8")
+        (run / SUMMARY).write_text(text + "\n", encoding="utf-8")
     return FollowResult(bundle, history, keras, found, run)
 
 

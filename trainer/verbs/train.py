@@ -179,9 +179,7 @@ def _train(arguments: argparse.Namespace) -> int:
     from autcar.progress import terminal_progress
     from trainer.data.sources import has_masks
     from trainer.learning.devices import use_gpu
-    from trainer.learning.warm_start import model_of
-    from trainer.networks import check_name
-    from trainer.pipeline import check_output, help_training, train_bundle
+    from trainer.pipeline import help_training, train_bundle
     from trainer.proof.evaluation import table
     from trainer.quiet import import_tensorflow
     from trainer.run_folder import RunFolder
@@ -195,12 +193,7 @@ def _train(arguments: argparse.Namespace) -> int:
         if getattr(arguments, option):
             raise ConfigError(f"--{option.replace('_', '-')} belongs to --auto; say that, too")
     if not arguments.resume and not arguments.worker:
-        # Said at once, and not after the seconds that TensorFlow takes to load.
-        settings = _settings(arguments)
-        check_name(settings.network)
-        check_output(settings.output)
-        for folder in (*filter(None, [settings.start]), *map(Path, settings.teachers)):
-            model_of(folder)
+        _check(_settings(arguments))
     import_tensorflow()
     use_gpu(arguments.gpu)
     with _others(arguments):
@@ -228,14 +221,26 @@ def _train(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _check(settings: Settings) -> None:
+    """Say at once, and not after the seconds that TensorFlow takes to load, what is not there."""
+    from trainer.learning.warm_start import model_of
+    from trainer.networks import check_name
+    from trainer.pipeline import check_output
+
+    check_name(settings.network)
+    check_output(settings.output)
+    for folder in (*filter(None, [settings.start]), *map(Path, settings.teachers)):
+        model_of(folder)
+
+
 def _train_unattended(arguments: argparse.Namespace) -> int:
     from trainer.auto import Plan, train_unattended
-    from trainer.pipeline import check_output, read_dataset
+    from trainer.pipeline import read_dataset
 
     settings = _settings(arguments)
+    _check(settings)
     schedule = settings.schedule
     settings = replace(settings, schedule=replace(schedule, until=schedule.until or _GOAL))
-    check_output(settings.output)
     dataset = read_dataset(settings)
     plan = Plan(
         settings,
