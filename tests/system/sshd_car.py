@@ -32,7 +32,9 @@ unit = json.loads(state.read_text())
 
 def save(**changes):
     unit.update(changes)
-    state.write_text(json.dumps(unit))
+    whole = state.with_name(f".unit.{{os.getpid()}}")
+    whole.write_text(json.dumps(unit))
+    whole.replace(state)  # the test reads it at any moment
 
 def alive(pid):
     try:

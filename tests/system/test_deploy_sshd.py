@@ -202,13 +202,15 @@ def test_a_service_that_does_not_get_well_is_taken_back(red, workstation, tmp_pa
 
 
 def test_a_power_cut_during_the_trial_leaves_the_old_model(red, workstation, tmp_path):
-    before = red.drives()
+    before, starts = red.drives(), red.unit["starts"]
     process = subprocess.Popen(
         workstation.command("deploy", "red", str(make_bundle(tmp_path, "trial"))),
         cwd=tmp_path,
         stdout=subprocess.DEVNULL,
     )
-    wait_for(lambda: (red.run / "trial").is_symlink() and red.unit["state"] == "active", 30)
+    # Until it was started anew, and not only is to be.
+    wait_for(lambda: red.unit["starts"] > starts and red.unit["state"] == "active", 30)
+    assert (red.run / "trial").is_symlink()
     # The power goes: every process ends, and /run is empty afterwards.
     trying = subprocess.run(
         ["pgrep", "-f", f"{red.folder}/bin/autcar car-side use"], capture_output=True
