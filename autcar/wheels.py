@@ -13,6 +13,7 @@ import select
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,7 +35,7 @@ from autcar.motors.base import Motors
 
 
 class Wheels(Protocol):
-    """Where a driving loop sends wheel speeds."""
+    """Where a driving loop and a person's helm send wheel speeds, each from its own thread."""
 
     @property
     def at_rest_because(self) -> str | None:
@@ -58,25 +59,31 @@ class DirectWheels:
 
     def __init__(self, motors: Motors) -> None:
         self._motors = motors
+        self._lock = threading.Lock()
         self.at_rest_because: str | None = "not armed"
 
     def arm(self) -> None:
         """Accept drive commands from now on."""
-        self.at_rest_because = None
+        with self._lock:
+            self.at_rest_because = None
 
     def drive(self, left: float, right: float, frame_time_ns: int, expires_ns: int) -> None:
         """Set the wheel speeds, unless not armed."""
-        if self.at_rest_because is None:
-            self._motors.drive(left, right)
+        with self._lock:
+            if self.at_rest_because is None:
+                self._motors.drive(left, right)
 
     def stop(self) -> None:
         """Bring the wheels to rest."""
-        self.at_rest_because = "stop"
-        self._motors.stop()
+        with self._lock:
+            self.at_rest_because = "stop"
+            self._motors.stop()
 
     def close(self) -> None:
         """Bring the wheels to rest and release the motors."""
-        self._motors.close()
+        with self._lock:
+            self.at_rest_because = "closed"
+            self._motors.close()
 
 
 class _LinkClosedError(OSError):
@@ -108,6 +115,8 @@ class GuardedWheels:
 
     def __init__(self, settings: Mapping[str, Any], *, wait: bool = True) -> None:
         self._settings = json.dumps(dict(settings))
+        self._lock = threading.RLock()
+        self._closed = False
         self._sequence = 0
         self._opened = False
         self._unanswered_since: float | None = None
@@ -125,8 +134,71 @@ class GuardedWheels:
 
     def ready(self) -> None:
         """Return once the guardian has opened the motors, at rest; :class:`MotorError` if not."""
-        if self._opened:
-            return
+        with self._lock:
+            if not self._opened:
+                self._await_ready()
+
+    def arm(self) -> None:
+        """Tell the guardian to accept drive commands; returns when it does."""
+        with self._lock:
+            self._check_open()
+            self.ready()
+            self._speeds = None
+            self._tell(ARM, ARMED)
+            self.at_rest_because = None
+
+    def drive(self, left: float, right: float, frame_time_ns: int, expires_ns: int) -> None:
+        """Send one expiring command, unless the last one says the same for nearly as long.
+
+        Raises :class:`MotorError` when the guardian is gone.
+        """
+        with self._lock:
+            self._check_open()
+            self.ready()
+            now = time.monotonic()
+            self._check_answers(now)
+            lease_ns = min(expires_ns - frame_time_ns, LONGEST_LEASE_NS)
+            longer_ns = expires_ns - self._expires_ns
+            if (left, right) == self._speeds and 0 <= longer_ns < lease_ns // self.RENEWALS:
+                return
+            if self._unanswered_since is None:
+                self._unanswered_since = now
+            self._send(DRIVE, frame_time_ns, expires_ns, left, right)
+            self._speeds, self._expires_ns = (left, right), expires_ns
+
+    def stop(self) -> None:
+        """Bring the wheels to rest; they are when this returns, or raises.
+
+        Before the guardian is ready it does not wait: opening the motors brings them to rest.
+        """
+        with self._lock:
+            self._speeds = None
+            if self._closed:
+                return
+            if self._opened:
+                self._tell(STOP, AT_REST)
+            else:
+                self._send(STOP)
+            self.at_rest_because = "stop"
+
+    def close(self) -> None:
+        """End the guardian, which brings the wheels to rest first."""
+        with self._lock:
+            self._closed, self.at_rest_because = True, "closed"
+            self._link.close()
+            if self._ended():
+                return
+            # One that hung has left the wheels as they were: opening the motors stops them.
+            self._start()
+            self.ready()
+            self._link.close()
+            self._ended()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise MotorError("the motors are closed; end whatever drives before the car is closed")
+
+    def _await_ready(self) -> None:
         try:
             self._await(READY, 0, self.START_TIMEOUT_S)
         except TimeoutError:
@@ -143,59 +215,16 @@ class GuardedWheels:
             ) from None
         self._opened = True
 
-    def arm(self) -> None:
-        """Tell the guardian to accept drive commands; returns when it does."""
-        self.ready()
-        self._speeds = None
-        self._tell(ARM, ARMED)
-        self.at_rest_because = None
-
-    def drive(self, left: float, right: float, frame_time_ns: int, expires_ns: int) -> None:
-        """Send one expiring command, unless the last one says the same for nearly as long.
-
-        Raises :class:`MotorError` when the guardian is gone.
-        """
-        self.ready()
+    def _check_answers(self, now: float) -> None:
+        """Replace a guardian that has died, or owes an answer for too long."""
         try:
             self._reports()
         except _LinkClosedError as error:
             self._revive(error)
-        now = time.monotonic()
         waited_s = 0.0 if self._unanswered_since is None else now - self._unanswered_since
         if waited_s > self.ANSWER_TIMEOUT_S:
             self._process.kill()
             self._revive(TimeoutError(_SILENT))
-        lease_ns = min(expires_ns - frame_time_ns, LONGEST_LEASE_NS)
-        longer_ns = expires_ns - self._expires_ns
-        if (left, right) == self._speeds and 0 <= longer_ns < lease_ns // self.RENEWALS:
-            return
-        if self._unanswered_since is None:
-            self._unanswered_since = now
-        self._send(DRIVE, frame_time_ns, expires_ns, left, right)
-        self._speeds, self._expires_ns = (left, right), expires_ns
-
-    def stop(self) -> None:
-        """Bring the wheels to rest; they are when this returns, or raises.
-
-        Before the guardian is ready it does not wait: opening the motors brings them to rest.
-        """
-        self._speeds = None
-        if self._opened:
-            self._tell(STOP, AT_REST)
-        else:
-            self._send(STOP)
-        self.at_rest_because = "stop"
-
-    def close(self) -> None:
-        """End the guardian, which brings the wheels to rest first."""
-        self._link.close()
-        if self._ended():
-            return
-        # One that hung has left the wheels as they were: opening the motors stops them.
-        self._start()
-        self.ready()
-        self._link.close()
-        self._ended()
 
     def _ended(self) -> bool:
         """Wait for the guardian's end; False if it had to be killed."""

@@ -14,20 +14,19 @@ from autcar.safety import MS
 from autcar.vehicle import Vehicle
 from edge.follower import tinted
 from edge.loop import Loop, Tick
-from edge.takeover import SharedWheels, Takeover
+from edge.takeover import Takeover
 
 _RATE_OVER = 20
 
 
 class PilotCockpit:
-    """Serves the page for ``loop``, whose wheels must be ``vehicle``'s :class:`SharedWheels`.
+    """Serves the page for ``loop``, which drives ``vehicle``'s wheels.
 
     Close it, or use it as a context manager. Pictures are encoded in a thread of their
     own, newest first, so that watching makes no command later.
     """
 
     def __init__(self, config: Config, vehicle: Vehicle, loop: Loop, name: str) -> None:
-        assert isinstance(vehicle.wheels, SharedWheels)
         self._name = name
         self._clock = vehicle.clock
         self._quality = config.record.quality

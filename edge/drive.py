@@ -351,9 +351,6 @@ def _cockpit_for(
     if arguments.fast:
         raise ConfigError("nobody can watch a car that is faster than real time; leave out --fast")
     from edge.cockpit import PilotCockpit
-    from edge.takeover import SharedWheels
-
-    vehicle.wheels = SharedWheels(vehicle.wheels)
 
     def attend(loop: Loop) -> PilotCockpit:
         cockpit = PilotCockpit(config, vehicle, loop, name)

@@ -1,7 +1,9 @@
 """The guardian as a real process: the wheels are watched from outside, on the wires."""
 
+import itertools
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -88,6 +90,45 @@ def test_closing_brings_the_wheels_to_rest(wheels, wires):
     wheels.close()
     assert speeds(wires) == (0, 0)
     wheels.close()
+
+
+def test_closed_wheels_start_no_guardian_and_say_why(wheels, wires):
+    drive(wheels, wires, lease_ms=900)
+    wheels.close()
+    guardian = wheels.pid
+    wheels.stop()
+    for order in (wheels.arm, lambda: drive_on(wheels, 0.01)):
+        with pytest.raises(MotorError, match="the motors are closed; end whatever drives"):
+            order()
+    assert wheels.pid == guardian
+    assert wheels.at_rest_because == "closed"
+
+
+def test_several_threads_may_tell_the_wheels_at_once(wheels):
+    """None reads the answer to another's order, which would then pass for a hung guardian."""
+    guardian, ended, failed = wheels.pid, threading.Event(), []
+
+    def drive_about():
+        try:
+            for turn in itertools.count():
+                if ended.is_set():
+                    return
+                now = time.monotonic_ns()
+                wheels.drive(turn % 2, 0.5, now, now + 900 * MS)
+                time.sleep(0.001)
+        except Exception as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=drive_about) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for _ in range(500):
+        wheels.arm()
+        wheels.stop()
+    ended.set()
+    for thread in threads:
+        thread.join()
+    assert (wheels.pid, failed) == (guardian, [])
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

@@ -66,17 +66,16 @@ class ScriptedWheels:
 
 
 class Car:
-    """A loop on all of them; ``wheels`` may wrap the scripted ones, which are ``motors``."""
+    """A loop on all of them."""
 
-    def __init__(self, script=(), pilot=None, wheels=lambda motors: motors):
+    def __init__(self, script=(), pilot=None):
         self.camera = ScriptedCamera(script)
         self.motors = ScriptedWheels()
-        self.wheels = wheels(self.motors)
         self.gate = Gate()
         pilot = pilot or DecidingPilot(ConstantDecider(LEFT))
-        self.loop = Loop(self.camera, pilot, self.wheels, self.gate, lambda: self.camera.now)
+        self.loop = Loop(self.camera, pilot, self.motors, self.gate, lambda: self.camera.now)
         self.ticks = self.loop.ticks()
 
     @property
     def vehicle(self):
-        return Vehicle(self.camera, self.wheels, lambda: self.camera.now, None, ExitStack())
+        return Vehicle(self.camera, self.motors, lambda: self.camera.now, None, ExitStack())

@@ -22,7 +22,6 @@ from edge.drive import drive_vehicle
 from edge.drive_log import DriveLog, read_drive
 from edge.follower import HERO
 from edge.pilots import ConstantDecider, DecidingPilot
-from edge.takeover import SharedWheels
 from tests.cockpit_page import Page
 from tests.edge.scripted import LEFT, ScriptedWheels
 
@@ -52,8 +51,7 @@ class Driving:
 
     def __init__(self, folder):
         self.motors, self.camera = ScriptedWheels(), QuickCamera()
-        wheels = SharedWheels(self.motors)
-        self.vehicle = Vehicle(self.camera, wheels, time.monotonic_ns, None, ExitStack())
+        self.vehicle = Vehicle(self.camera, self.motors, time.monotonic_ns, None, ExitStack())
         self.log = DriveLog(folder, {}, camera=self.camera, free_mb=0)
         self.cockpit = None
         self.pilot = DecidingPilot(ConstantDecider(LEFT))

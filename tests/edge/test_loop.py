@@ -16,16 +16,16 @@ def test_frames_become_leased_commands():
     car = Car()
     car.loop.arm()
     tick = next(car.ticks)
-    assert car.wheels.speeds == LEFT.wheels
+    assert car.motors.speeds == LEFT.wheels
     assert tick.verdict.command == LEFT.index
-    assert car.wheels.leases == [(car.camera.now, car.camera.now + 250 * MS)]
+    assert car.motors.leases == [(car.camera.now, car.camera.now + 250 * MS)]
 
 
 def test_it_waits_to_be_armed():
     car = Car()
     assert next(car.ticks).verdict.reason is Reason.DISARMED
-    assert car.wheels.speeds == (0, 0)
-    assert car.wheels.leases == []
+    assert car.motors.speeds == (0, 0)
+    assert car.motors.leases == []
 
 
 def test_arming_waits_for_a_fresh_frame():
@@ -40,7 +40,7 @@ def test_whatever_ends_the_loop_the_wheels_rest():
     car.loop.arm()
     next(car.ticks)
     car.ticks.close()
-    assert car.wheels.speeds == (0, 0)
+    assert car.motors.speeds == (0, 0)
 
 
 def test_one_stops_the_wheels_at_a_time():
@@ -75,11 +75,11 @@ def test_a_silent_camera_stops_and_latches():
     next(car.ticks)
     tick = next(car.ticks)
     assert (tick.frame, tick.verdict.reason) == (None, Reason.CAMERA_STALLED)
-    assert car.wheels.speeds == (0, 0)
+    assert car.motors.speeds == (0, 0)
     assert next(car.ticks).verdict.reason is Reason.CAMERA_STALLED
     car.loop.arm()
     assert next(car.ticks).verdict.reason is None
-    assert car.wheels.speeds == LEFT.wheels
+    assert car.motors.speeds == LEFT.wheels
 
 
 def test_a_camera_that_is_gone_stops_and_is_heard_of():
@@ -88,7 +88,7 @@ def test_a_camera_that_is_gone_stops_and_is_heard_of():
     next(car.ticks)
     with pytest.raises(CameraError, match="unplugged"):
         next(car.ticks)
-    assert car.wheels.speeds == (0, 0)
+    assert car.motors.speeds == (0, 0)
     assert car.gate.reason is Reason.CAMERA_STALLED
 
 
@@ -102,7 +102,7 @@ def test_a_pilot_that_fails_stops_first():
     car.loop.arm()
     with pytest.raises(ZeroDivisionError):
         next(car.ticks)
-    assert car.wheels.speeds == (0, 0)
+    assert car.motors.speeds == (0, 0)
     assert car.gate.reason is Reason.PILOT_FAILED
 
 
@@ -115,18 +115,18 @@ def test_a_pilot_that_talks_nonsense_is_stopped(scores):
     car = Car(pilot=Nonsense())
     car.loop.arm()
     assert next(car.ticks).verdict.reason is Reason.BAD_OUTPUT
-    assert car.wheels.speeds == (0, 0)
+    assert car.motors.speeds == (0, 0)
 
 
 def test_a_guardian_that_stopped_latches_the_gate():
     car = Car()
     car.loop.arm()
     next(car.ticks)
-    car.wheels.stop()
-    car.wheels.at_rest_because = "expired"
+    car.motors.stop()
+    car.motors.at_rest_because = "expired"
     assert next(car.ticks).verdict.reason is Reason.EXPIRED
     assert next(car.ticks).verdict.reason is Reason.EXPIRED
-    assert car.wheels.speeds == (0, 0)
+    assert car.motors.speeds == (0, 0)
 
 
 def test_a_lost_guardian_latches_the_gate_and_is_heard_of():
@@ -137,7 +137,7 @@ def test_a_lost_guardian_latches_the_gate_and_is_heard_of():
     with pytest.raises(MotorError):
         next(car.ticks)
     assert car.gate.reason is Reason.GUARDIAN_LOST
-    assert car.wheels.speeds == (0, 0)
+    assert car.motors.speeds == (0, 0)
 
 
 def test_stop_forgets_a_wish_to_arm():
@@ -145,7 +145,7 @@ def test_stop_forgets_a_wish_to_arm():
     car.loop.arm()
     assert car.loop.stop().reason is Reason.STOP_PRESSED
     assert next(car.ticks).verdict.reason is Reason.STOP_PRESSED
-    assert car.wheels.speeds == (0, 0)
+    assert car.motors.speeds == (0, 0)
 
 
 @pytest.mark.parametrize("armed_before", [False, True])
@@ -158,7 +158,7 @@ def test_a_wish_to_arm_does_not_outlive_a_silent_camera(armed_before):
     car.loop.arm()
     next(car.ticks)
     assert next(car.ticks).verdict.reason is Reason.CAMERA_STALLED
-    assert car.wheels.speeds == (0, 0)
+    assert car.motors.speeds == (0, 0)
 
 
 def test_a_camera_has_two_seconds_to_its_first_frame():
@@ -177,7 +177,7 @@ def test_a_wish_to_arm_that_waited_long_is_void_and_says_why():
         assert next(car.ticks).verdict.reason is Reason.DISARMED
     for _ in range(2):
         assert next(car.ticks).verdict.reason is Reason.STALE_FRAME
-    assert car.wheels.leases == []
+    assert car.motors.leases == []
     car.loop.arm()
     assert next(car.ticks).verdict.reason is None
 

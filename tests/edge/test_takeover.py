@@ -9,7 +9,7 @@ from autcar.errors import CameraTimeoutError
 from autcar.helm import HelmError
 from autcar.safety import MS, Reason
 from edge.pilots import ConstantDecider, DecidingPilot
-from edge.takeover import SharedWheels, Takeover
+from edge.takeover import Takeover
 from tests.edge.scripted import LEFT, Car
 
 BACK = Command("move", "medium", "backwards")
@@ -19,8 +19,8 @@ class Shared(Car):
     """A car at speed, with a helm that a person may take."""
 
     def __init__(self, script=(), pilot=None):
-        super().__init__(script, pilot, SharedWheels)
-        self.helm = Takeover(self.loop, self.wheels, clock=lambda: self.camera.now)
+        super().__init__(script, pilot)
+        self.helm = Takeover(self.loop, self.motors, clock=lambda: self.camera.now)
         self.loop.arm()
         self.tick()
         assert self.motors.speeds == LEFT.wheels
