@@ -185,14 +185,6 @@ class Gate:
         left, right = self.limits.bounded(*CLASSES[index].wheels)
         return Verdict(left, right, index, confidence, None)
 
-    def tick(self, now_ns: int) -> Verdict | None:
-        """Judge the time that passed without a frame. None while all is well or stopped."""
-        if self.reason is not None or self._last is None:
-            return None
-        if now_ns - self._last.time_ns > self.limits.frame_age_ms * MS:
-            return self.stop(Reason.CAMERA_STALLED)
-        return None
-
     def _camera_fault(self, now_ns: int, sight: Sight, blind: Reason | None) -> Reason | None:
         limits, last = self.limits, self._last
         if (self._now_ns is not None and now_ns < self._now_ns) or sight.time_ns > now_ns:

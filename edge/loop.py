@@ -136,8 +136,9 @@ class Loop:
         piloted = time.perf_counter_ns()
         with self._lock:
             if not self._answered and self._arm_wanted_ns is not None:
-                # The first answer of all may take long, as whatever it needs is loaded.
-                self._arm_wanted_ns += self._clock() - asked_ns
+                # The first answer of all may take long, as whatever it needs is loaded: its time
+                # does not count.
+                self._arm_wanted_ns += self._clock() - max(asked_ns, self._arm_wanted_ns)
             self._answered = True
             verdict = self._judge(frame, scores)
         ended = time.perf_counter_ns()

@@ -133,22 +133,6 @@ def test_one_bad_frame_is_ridden_through(bench, fault):
         assert bench.tick().reason is None
 
 
-def test_a_camera_that_falls_silent(bench):
-    last = bench.now - 10 * MS
-    assert bench.gate.tick(last + 250 * MS) is None
-    verdict = bench.gate.tick(last + 250 * MS + 1)
-    assert verdict.reason is Reason.CAMERA_STALLED
-    assert bench.gate.tick(last + 900 * MS) is None
-    assert bench.tick().reason is Reason.CAMERA_STALLED
-
-
-def test_time_without_frames_means_nothing_before_the_first(bench):
-    gate = Gate()
-    assert gate.tick(10**18) is None
-    gate.arm(0, 0)
-    assert gate.tick(10**18) is None
-
-
 @pytest.mark.parametrize(
     "sight",
     [{"sequence": 1}, {"age_ms": 70}, {"age_ms": -1}],
@@ -237,7 +221,7 @@ moments = st.tuples(
     st.floats(0, 128) | st.just(math.nan),
     st.integers(0, 1),
     scores,
-    st.sampled_from(["", "", "", "arm", "stop", "tick"]),
+    st.sampled_from(["", "", "", "arm", "stop"]),
 )
 
 
@@ -256,8 +240,6 @@ def test_whatever_happens_wheels_turn_only_when_armed_fresh_and_in_range(
             assert gate.arm(now, seen.time_ns) == (0 <= age <= 250)
         elif also == "stop":
             gate.stop()
-        elif also == "tick":
-            gate.tick(now)
         armed = gate.armed
         verdict = gate.decide(now, seen, said)
         assert abs(verdict.left) <= speed + 1e-9

@@ -199,6 +199,25 @@ def test_only_a_pilots_first_answer_may_take_long(answer, drives):
     assert (verdict.reason is None) is drives
 
 
+def test_a_wish_said_during_a_slow_first_answer_is_void_two_seconds_after_it():
+    class Slow:
+        asked = 0
+
+        def scores(self, frame):
+            self.asked += 1
+            if self.asked == 1:
+                car.camera.now += 9000 * MS
+                car.loop.arm()
+                car.camera.now += 1000 * MS
+            return DecidingPilot(ConstantDecider(LEFT)).scores(frame)
+
+    car = Car([400] * 42, pilot=Slow())
+    for _ in range(44):
+        verdict = next(car.ticks).verdict
+    assert verdict.reason is Reason.STALE_FRAME
+    assert car.motors.leases == []
+
+
 @pytest.mark.parametrize("command", CLASSES, ids=lambda command: command.label)
 def test_a_decider_is_a_pilot(command):
     scores = DecidingPilot(ConstantDecider(command)).scores(None)
