@@ -11,6 +11,7 @@ import dataclasses
 import difflib
 import importlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -136,6 +137,11 @@ class Config:
     follow: FollowSection = field(default_factory=FollowSection)
     record: RecordSection = field(default_factory=RecordSection)
     cockpit: CockpitSection = field(default_factory=CockpitSection)
+
+
+def script_config() -> Config:
+    """What AutCar's scripts drive with: ``$AUTCAR_CONFIG``, else as :func:`load_config` finds it."""
+    return load_config(os.environ.get("AUTCAR_CONFIG"))
 
 
 def load_config(path: str | Path | None = None) -> Config:

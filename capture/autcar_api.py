@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import atexit
 import json
-import os
 import socket
 import threading
 import time
@@ -22,7 +21,7 @@ import cv2
 from autcar.cameras.base import Frame, Image
 from autcar.cockpit.feed import Shot
 from autcar.commands import STOP, Command
-from autcar.config import Config, RecordSection, load_config
+from autcar.config import Config, RecordSection, script_config
 from autcar.errors import CameraTimeoutError, CommandError, MotorError
 from autcar.helm import Helm
 from autcar.images import encode_jpeg
@@ -64,10 +63,6 @@ class _Shared:
 _shared = _Shared()
 
 
-def _config() -> Config:
-    return load_config(os.environ.get("AUTCAR_CONFIG"))
-
-
 class Car:
     """A car that moves until it is told otherwise, or the script ends.
 
@@ -77,7 +72,7 @@ class Car:
     """
 
     def __init__(self, model: int = 1) -> None:
-        config = _config()
+        config = script_config()
         self._vehicle = _shared.open(config)
         self._helm = Helm(
             self._vehicle.wheels,
@@ -180,7 +175,7 @@ class Camera:
         self.port = port
         self._rotation = rotation
         self._interval_s = capture_interval
-        config = _config()
+        config = script_config()
         self._vehicle = _shared.open(config)
         self.width, self.height = config.camera.width, config.camera.height
         self.fps = config.camera.fps

@@ -24,6 +24,7 @@ import numpy.typing as npt
 from autcar.bundle import MANIFEST, Bundle, load_bundle
 from autcar.cameras.base import Camera, Frame, Image
 from autcar.commands import LABELS, STOP, Command
+from autcar.config import script_config
 from autcar.errors import BundleError, ConfigError, DataError, DataNotFoundError
 from autcar.interpreter import Interpreter
 from autcar.safety import Gate, Limits, Reason
@@ -263,7 +264,8 @@ class Driver:
     or Ctrl-C ended it. With ``car`` None nothing is driven: the models only look.
 
     ``car`` and ``cam`` are AutCar's, or both a :class:`autcar.vehicle.Vehicle`. While it drives,
-    command the car only in the execution function.
+    command the car only in the execution function. ``limits`` are by default ``[safety]`` of
+    ``car.toml``.
     """
 
     def __init__(
@@ -290,7 +292,7 @@ class Driver:
         self._camera = _camera_of(cam)
         self._function = execution_function
         self._interval_s = execution_interval
-        self._limits = limits or Limits()
+        self._limits = limits or script_config().safety
         self._clock = clock
         self.variables: dict[str, Any] = {}
         self._forget()

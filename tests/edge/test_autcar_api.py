@@ -94,6 +94,17 @@ def drive():
         assert driver._wheels is None or driver._wheels.speeds == (0, 0)
 
 
+def test_the_limits_are_those_of_the_cars_configuration(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "car.toml").write_text("[safety]\nframe_age_ms = 2000.0\nspeed = 0.5\n")
+    car = Car()
+    driver = Driver(Saying(LABELS.index("move_fast_forward")), car, QuickCamera())
+    with driver:
+        until(lambda: car.wheels.speeds == (0.5, 0.5))
+    with Driver(Saying(0), car, QuickCamera(), limits=Limits(speed=0.25, frame_age_ms=2000)):
+        until(lambda: car.wheels.speeds == (-0.125, -0.25))
+
+
 def test_the_names_are_autcars():
     assert autcar.Driver is Driver
     assert autcar.Model is Model
