@@ -140,7 +140,7 @@ class Config:
 
 
 def script_config() -> Config:
-    """What AutCar's scripts drive with: ``$AUTCAR_CONFIG``, else as :func:`load_config` finds it."""
+    """What AutCar's scripts drive with: ``$AUTCAR_CONFIG``, else as :func:`load_config` has it."""
     return load_config(os.environ.get("AUTCAR_CONFIG"))
 
 

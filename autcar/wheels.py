@@ -302,9 +302,8 @@ class GuardedWheels:
 
     def _await(self, kind: int, sequence: int, timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s
-        while (left_s := deadline - time.monotonic()) > 0:
-            if not self._poll.poll(left_s * 1000):
-                break
+        # Whoever was held up itself looks once more: the answer may lie there.
+        while self._poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
             if (kind, sequence) in self._reports():
                 return
         raise TimeoutError(_SILENT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,6 +41,14 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
 def _nothing_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What ``autcar bench --choose`` found for this machine's own use is no test's business."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+def until(happens: Callable[[], object], timeout_s: float = 5.0) -> None:
+    """Wait until ``happens()`` is true."""
+    end = time.monotonic() + timeout_s
+    while not happens():
+        assert time.monotonic() < end, f"not within {timeout_s} s"
+        time.sleep(0.005)
 
 
 def free_port() -> int:

@@ -43,7 +43,7 @@ class _Size:
     proof_tracks: int = 16
 
 
-_QUICK = _Size((1, 2, 3), 400, (101, 102), 15.0, 3, 2)
+_QUICK = _Size((1, 2, 3), 400, (101, 102), 15.0, 6, 2)
 
 _EXAMPLES = """\
 examples:

@@ -19,7 +19,7 @@ from autcar.commands import Command
 from autcar.errors import CameraTimeoutError, CommandError, MotorError
 from autcar.recording.session import read_session
 from autcar.simulator.wires import Wires
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, until
 
 CAPTURE = """
 from autcar import Camera, Car, Capture
@@ -95,13 +95,6 @@ def wires(tmp_path):
     yield find
     for one in opened:
         one.close()
-
-
-def until(happens, timeout_s=5.0):
-    end = time.monotonic() + timeout_s
-    while not happens():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 def test_the_capture_script_runs_as_documented(tmp_path):

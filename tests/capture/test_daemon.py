@@ -20,7 +20,7 @@ from autcar.vehicle import Vehicle
 from autcar.wheels import DirectWheels
 from capture.daemon import Daemon
 from capture.drive import _summarise, configured
-from tests.conftest import REPOSITORY, free_port
+from tests.conftest import REPOSITORY, free_port, until
 
 FORWARD = Command("move", "medium", "forward")
 MS = 1_000_000
@@ -81,13 +81,6 @@ class Bench:
         until(
             lambda: self.daemon.feed.latest and self.daemon.feed.latest.sequence == self.number - 1
         )
-
-
-def until(happens, timeout_s=3.0):
-    end = time.monotonic() + timeout_s
-    while not happens():
-        assert time.monotonic() < end
-        time.sleep(0.002)
 
 
 @pytest.fixture
@@ -157,7 +150,7 @@ def test_a_card_that_hangs_delays_neither_picture_nor_wheels(bench, monkeypatch)
         bench.daemon.helm.beat(lease, FORWARD)
         bench.see()
         bench.seen()
-        assert time.monotonic() - started < 0.1
+        assert time.monotonic() - started < 2, "the card would take five seconds"
     gate.set()
 
 
@@ -178,13 +171,20 @@ def script(tmp_path, monkeypatch):
 
 
 def test_a_script_is_driven_and_recorded(script, capsys):
+    # A busy machine may be late with frames, so none are counted.
+    Path("car.toml").write_text("[safety]\nframe_age_ms = 900.0\n")
     assert main(["record", "--script", script, "--output", "out"]) == 0
     out = capsys.readouterr().out
     assert "next: autcar data check out/" in out
     (folder,) = Path("out").iterdir()
-    labels = [record.command.label for record in read_session(folder).records]
-    assert labels.count("move_medium_forward") in range(13, 19)
-    assert labels.count("left_light_forward") in range(8, 13)
+    records = [record for record in read_session(folder).records if record.command != STOP]
+    labels = [record.command.label for record in records]
+    turn = labels.index("left_light_forward")
+    assert set(labels[:turn]) == {"move_medium_forward"}
+    assert set(labels[turn:]) == {"left_light_forward"}
+    began, turned, ended = (records[row].time_ns / 1e9 for row in (0, turn, -1))
+    assert turned - began == pytest.approx(0.8, abs=0.2)
+    assert ended - turned == pytest.approx(0.45, abs=0.2)
 
 
 def test_seconds_end_it_and_nothing_recorded_is_said(script, capsys):

@@ -38,6 +38,7 @@ from capture.keyboard import COMMANDS, Keyboard, _keys
 from capture.recorder import Recorder
 from capture.remote import Framing, RemoteServer, steer
 from capture.script import Step, read_script, run_script
+from tests.conftest import until
 
 FORWARD = Command("move", "medium", "forward")
 FAST = Command("move", "fast", "forward")
@@ -68,13 +69,6 @@ def recorder(tmp_path):
     settings = RecordSection(free_mb=0)
     with Recorder(tmp_path / "recordings", size=(8, 8), fps=20, settings=settings) as recorder:
         yield recorder
-
-
-def until(happens, timeout_s=3.0):
-    end = time.monotonic() + timeout_s
-    while not happens():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 def seconds_to_rest(motors):

@@ -13,6 +13,7 @@ from autcar.config import RecordSection
 from autcar.errors import DataError
 from autcar.recording.session import SessionWriter, read_session
 from capture.recorder import SLOW_CARD, Recorder
+from tests.conftest import until
 
 FORWARD = Command("move", "medium", "forward")
 
@@ -121,7 +122,7 @@ def test_a_slow_card_drops_and_says_so_and_never_delays_the_camera(make, gate):
     for number in range(20):
         recorder.offer(shot(number))
         recorder.status()
-    assert time.perf_counter() - started < 0.1
+    assert time.perf_counter() - started < 1
     gate.set()
     kept = sequences(recorder)
     assert kept == list(range(len(kept)))
@@ -216,7 +217,7 @@ def test_a_nearly_full_card_ends_the_session_cleanly(make, card, monkeypatch):
         recorder.offer(shot(number))
     recorder.settle()
     card.free = 499
-    time.sleep(0.6)
+    until(lambda: recorder.status().state == "off")
     recorder.offer(shot(10))
     status = recorder.status()
     assert status.state == "off"
@@ -279,7 +280,7 @@ def test_what_is_written_reaches_the_card_within_a_second(make, monkeypatch):
     recorder.record()
     recorder.offer(shot(0))
     recorder.settle()
-    time.sleep(0.75)
+    until(lambda: syncs, 1.0)
     assert syncs == [1]
     time.sleep(0.6)
     assert syncs == [1], "nothing new, nothing to do"

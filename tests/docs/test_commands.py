@@ -16,8 +16,9 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -183,6 +184,11 @@ def parse(words, line):
         pytest.fail(f"the command line refuses {line!r}")
 
 
+def on_any_port(path: str | None = None) -> Config:
+    config = load_config(path)
+    return replace(config, cockpit=replace(config.cockpit, port=0))
+
+
 def run(line: str) -> None:
     """Run an ``autcar`` command in this process, its output into the file that it names."""
     words = shlex.split(line, comments=True)[1:]
@@ -196,6 +202,8 @@ def run(line: str) -> None:
     with contextlib.ExitStack() as stack:
         if target:
             stack.enter_context(contextlib.redirect_stdout(stack.enter_context(open(target, "w"))))
+        # Pages are tested side by side, and two may drive at once.
+        stack.enter_context(mock.patch("edge.drive.load_config", on_any_port))
         code = main([*words, *small.split()])
     assert code == 0 or (code == 1 and verb in MAY_END_BADLY), f"{line!r} ended with {code}"
 

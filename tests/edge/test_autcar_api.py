@@ -21,6 +21,7 @@ from autcar.errors import (
 )
 from autcar.safety import Limits, Reason
 from edge.autcar_api import CommandedCar, Driver, Model, Picture, Predictions
+from tests.conftest import until
 from tests.edge.scripted import ScriptedWheels
 
 LEFT = Command("left", "light", "forward")
@@ -67,13 +68,6 @@ class Saying(Model):
 class Car:
     def __init__(self):
         self.wheels = ScriptedWheels()
-
-
-def until(condition, seconds=5.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.002)
 
 
 @pytest.fixture

@@ -118,6 +118,8 @@ class SshdCar:
         self.config = self.folder / "car.toml"
         self.config.write_text(
             f'[car]\nname = "{name}"\n[simulator]\nwires = "{self.run}/wires"\n'
+            # It drives beside a deployment that keeps the machine busy.
+            "[safety]\nframe_age_ms = 900.0\ncommand_ms = 900.0\n"
         )
         (self.folder / "unit.json").write_text(
             json.dumps({"pid": 0, "state": "inactive", "status": "", "starts": 0})

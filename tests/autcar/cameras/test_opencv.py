@@ -50,9 +50,9 @@ def test_a_video_has_colours_a_pace_and_an_end(video):
 
 
 def test_a_late_reader_of_a_video_finds_a_gap(video):
-    with OpencvCamera(64, 48, 50.0, OpencvSettings(device=str(video))) as camera:
+    with OpencvCamera(64, 48, 20.0, OpencvSettings(device=str(video))) as camera:
         camera.read()
-        time.sleep(0.25)
+        time.sleep(0.6)
         frame = camera.read()
         assert frame.sequence >= 11
         assert frame.image[24, 32, 2] > 180

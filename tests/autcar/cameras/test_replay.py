@@ -21,7 +21,7 @@ def test_the_contract(make_session):
 
 def test_a_session_is_played_in_order_to_its_end(make_session):
     session = make_session(frames=6)
-    section = CameraSection("replay", 64, 48, 50.0, options={"session": str(session)})
+    section = CameraSection("replay", 64, 48, 10.0, options={"session": str(session)})
     frames = []
     with open_camera(section) as camera:
         with suppress(CameraError):

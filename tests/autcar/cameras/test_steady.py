@@ -97,7 +97,8 @@ def test_a_stall_is_told_at_once_and_restarted_later(hardware, camera):
     assert frame.time_ns > last.time_ns
 
 
-def test_a_cable_that_is_pulled_and_put_back(hardware, camera):
+def test_a_cable_that_is_pulled_and_put_back(hardware, camera, monkeypatch):
+    monkeypatch.setattr(SteadyCamera, "PAUSES_S", (0.0, 0.5, 0.5))
     last = camera.read()
     hardware.fault = "pulled"
     hardware.absent = True

@@ -254,7 +254,7 @@ def test_recording_from_the_page(car):
         await page.send({"do": "pause"})
         await page.until(lambda: page.status["record"]["state"] == "paused")
         assert page.status["record"]["counts"][FORWARD] >= 15
-        await page.send({"do": "discard", "seconds": 0.2})
+        await page.send({"do": "discard", "seconds": 0.4})
         await page.until(lambda: page.status["record"]["discarded"] >= 8)
         await page.send({"do": "undo"})
         await page.until(lambda: page.status["record"]["discarded"] == 0)
