@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +47,8 @@ def replay(arguments: argparse.Namespace) -> int:
         if record := next(iter(drive.frames.values()), None):
             height, width = read_image(record.image).shape[:2]
             bundle.check_fits(width, height)
-        pilot, name = _pilot_of(bundle, arguments.variant)
+        follow = drive.info.get("config", {}).get("follow", {})
+        pilot, name = _pilot_of(bundle, arguments.variant, follow)
         comparison = compare(drive, pilot, name, terminal_progress())
         print(f"\noffline: {comparison.report()}")
         facts["offline"] = comparison.facts()
@@ -57,15 +60,21 @@ def replay(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _pilot_of(bundle: Bundle, variant: str | None) -> tuple[Pilot, str]:
-    """A bundle's pilot and its name for people."""
+def _pilot_of(bundle: Bundle, variant: str | None, follow: Mapping[str, Any]) -> tuple[Pilot, str]:
+    """A bundle's pilot and its name for people.
+
+    One that follows does so by ``follow``, the car's settings; a log of another version may
+    have others, too.
+    """
     manifest = bundle.manifest
     if manifest.task == "follow":
         from autcar.config import FollowSection
         from edge.follow_pilot import BundleEyes, FollowPilot
 
         eyes = BundleEyes(bundle, variant)
-        pilot = FollowPilot(eyes, eyes.labels, FollowSection())
+        known = {field.name for field in fields(FollowSection)} & follow.keys()
+        settings = FollowSection(**{name: follow[name] for name in known})
+        pilot = FollowPilot(eyes, eyes.labels, settings)
         return pilot, f"{manifest.name} ({eyes.variant.name})"
     driving = BundlePilot(bundle, variant)
     return driving, f"{manifest.name} ({driving.variant.name})"

@@ -10,6 +10,7 @@ from autcar.bundle import load_bundle, shipped_bundle
 from autcar.cameras.base import Frame
 from autcar.cli import main
 from autcar.commands import LABELS, STOP, Command
+from autcar.config import FollowSection
 from autcar.errors import CameraTimeoutError, DataError, DataNotFoundError
 from autcar.images import read_image
 from autcar.recording.session import SessionWriter, read_session
@@ -303,7 +304,8 @@ def test_the_verb(logged, capsys):
 
 def test_a_bundle_that_follows_can_be_asked(tmp_path):
     bundle = load_bundle(shipped_bundle("follow"))
-    pilot, name = _pilot_of(bundle, None)
+    pilot, name = _pilot_of(bundle, None, {"size": 0.4, "near": 0.5, "of a later version": 1})
+    assert pilot.follower.settings == FollowSection(size=0.4, near=0.5)
     size = (bundle.manifest.height, bundle.manifest.width, 3)
     assert len(pilot.scores(Frame(np.full(size, 128, np.uint8), 1, 1))) == len(LABELS)
     assert name.startswith("follow (")

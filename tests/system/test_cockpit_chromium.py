@@ -37,9 +37,16 @@ return seen.map(([sum, count]) => count > 8 ? sum / count / width * 2 - 1 : null
 """
 
 
+PATIENT = pytest.mark.parametrize(
+    "car", ["[safety]\nframe_age_ms = 900.0\n[cockpit]\nlink_ms = 1000.0\n"], indirect=True
+)
+"""For tests of other things than how soon a late beat or frame stops the car."""
+
+
 @pytest.fixture
-def car(tmp_path):
-    made = CarProcess(tmp_path / "car", "--seed", str(SEED), "--pair")
+def car(tmp_path, request):
+    config = getattr(request, "param", "")
+    made = CarProcess(tmp_path / "car", "--seed", str(SEED), "--pair", config=config)
     yield made
     made.close()
 
@@ -209,6 +216,7 @@ def test_a_recording_is_leafed_through_cut_and_mended_by_keys(car, page):
     wait_for(lambda: read_session(car.recordings / name).deleted == 0)
 
 
+@PATIENT
 def test_two_browsers_one_drives_either_stops(car, page, tmp_path):
     with browser(tmp_path / "other", 390, 844, dark=False, touch=True) as other:
         open_cockpit(other, car)
@@ -308,6 +316,7 @@ dispatchEvent(event);
 """
 
 
+@PATIENT
 def test_a_gamepad_drives_in_the_browser(car, page):
     page.execute_script(GAMEPAD)
     page.execute_script("push(0, 1)")
