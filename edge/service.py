@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import threading
 import time
 from collections import deque
 from pathlib import Path
@@ -33,6 +34,8 @@ log = service_log("autcar.edge")
 
 def serve(arguments: argparse.Namespace) -> int:
     """Run the verb as a service; returns the exit code."""
+    # Noted by the very first start, also by one that fails: no later one is it any more.
+    first = _first_of_this_boot()
     notifier = Notifier()
     notifier.status("starting")
     service = None
@@ -48,8 +51,7 @@ def serve(arguments: argparse.Namespace) -> int:
                 Loop(vehicle.camera, pilot, vehicle.wheels, gate, vehicle.clock), gate, notifier
             )
             service.about = {"bundle": name, "folder": folder.resolve().name}
-            if arguments.arm and _first_of_this_boot():
-                service.arm_when_ready = True
+            service.arm_when_ready = arguments.arm and first
             with Control(service.answer):
                 service.run()
         return 0
@@ -86,6 +88,7 @@ class Service:
         self._frames = 0
         self.about: dict[str, Any] = {}
         self.arm_when_ready = False
+        self._arming = threading.Lock()
 
     def run(self) -> None:
         """Turn the loop until a signal or an error ends it."""
@@ -101,7 +104,9 @@ class Service:
         if request == "arm":
             self._arm()
         elif request == "disarm":
-            self._loop.stop(Reason.DISARMED)
+            with self._arming:
+                self.arm_when_ready = False
+                self._loop.stop(Reason.DISARMED)
         elif request != "status":
             return {"error": f"unknown request {request!r}; there are arm, disarm, status"}
         return self.facts()
@@ -164,8 +169,9 @@ class Service:
         self.ready = True
         self._tell(tick.verdict.reason)
         self._notifier.ready()
-        if self.arm_when_ready:
-            self._loop.arm()
+        with self._arming:
+            if self.arm_when_ready:
+                self._loop.arm()
 
     def _tell(self, reason: Reason | None) -> None:
         self._told = reason

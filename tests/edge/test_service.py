@@ -68,6 +68,15 @@ def test_after_a_boot_it_arms_itself_if_the_owner_said_so(tmp_path, monkeypatch)
     assert [service._first_of_this_boot() for _ in range(3)] == [True, False, False]
 
 
+def test_a_disarm_before_it_is_ready_holds():
+    bench = Bench()
+    bench.service.arm_when_ready = True
+    assert bench.service.answer("disarm")["armed"] is False
+    bench.turn(3)
+    assert not bench.service.facts()["armed"]
+    assert bench.car.motors.speeds == (0, 0)
+
+
 def test_what_cannot_be_armed_now_is_not_armed_later(monkeypatch):
     monkeypatch.setattr(service, "_ARM_WAIT_S", 0.05)
     bench = Bench()
@@ -119,6 +128,7 @@ def test_a_car_without_a_camera_is_not_started_again_and_again(started, tmp_path
     monkeypatch.setattr("autcar.appliance.service_mode.time.sleep", waits.append)
     monkeypatch.setattr("autcar.appliance.service_mode.CAMERA_WAIT_S", 0.001)
     assert main(["drive", "--service"]) == NO_CAMERA
+    assert not service._first_of_this_boot(), "a later start would arm itself"
     assert started.said[-1] == "status failed: no camera at /dev/video0"
 
 
