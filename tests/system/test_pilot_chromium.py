@@ -5,12 +5,13 @@ import re
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
 from autcar.simulator.wires import Wires
 from tests.system.cockpit_car import REPOSITORY, browser, key, tap, wait_for
-from tests.system.test_cockpit_chromium import keep, shown, status
+from tests.system.test_cockpit_chromium import GAMEPAD, keep, shown, status
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -70,3 +71,23 @@ def test_any_drive_key_takes_over_and_only_a_request_hands_back(drive, tmp_path)
         wait_for(lambda: "person has taken over" in shown(page, "rest"), what="the reason")
         tap(page, "KeyH")
         wait_for(lambda: status(page)["pilot"]["driving"] and speeds() != (0, 0), what="the pilot")
+
+
+def test_a_trigger_that_is_held_does_not_undo_a_stop(drive, tmp_path):
+    url, speeds = drive
+    with browser(tmp_path / "browser") as page:
+        page.get(url)
+        wait_for(lambda: (status(page).get("pilot") or {}).get("driving"), 20, "the pilot")
+        page.execute_script(GAMEPAD)
+        wait_for(lambda: shown(page, "link") == "the pilot drives", what="the chip")
+        page.execute_script("push(7, 1)")
+        wait_for(lambda: speeds() == (1, 1), what="the person's command")
+        page.execute_script("push(1, 1)")
+        wait_for(lambda: speeds() == (0, 0), what="rest")
+        for _ in range(20):
+            time.sleep(0.05)
+            assert speeds() == (0, 0), "STOP holds, though the trigger is still pulled"
+        page.execute_script("push(1, 0); push(7, 0)")
+        time.sleep(0.3)
+        page.execute_script("push(7, 1)")
+        wait_for(lambda: speeds() == (1, 1), what="the wheel taken anew")

@@ -353,12 +353,13 @@ $("pad").oncontextmenu = (event) => event.preventDefault();
 
 // ---------------------------------------------------------------- the gamepad
 
-let buttonsBefore = [], reading = false;
+// A trigger takes over when it is pulled, not while it is held: a STOP in between holds.
+let buttonsBefore = [], reading = false, pulledBefore = true;
 
 function readGamepad() {
   const gamepad = [...navigator.getGamepads()].find(Boolean);
   reading = !!gamepad;
-  if (!gamepad) { steered = null; return changed(); }
+  if (!gamepad) { steered = null; pulledBefore = true; return changed(); }
   const down = gamepad.buttons.map((button) => button.pressed);
   const push = (trigger, cross) => gamepad.buttons[trigger]?.value || Number(down[cross] ?? 0);
   const once = (index) => down[index] && !buttonsBefore[index];
@@ -368,13 +369,15 @@ function readGamepad() {
   buttonsBefore = down;
   const side = Math.abs(gamepad.axes[0]) > .2 ? gamepad.axes[0] : push(15, 15) - push(14, 14);
   const ahead = push(7, 12) - push(6, 13);
+  const pulled = Math.abs(ahead) > .1;
   steered = null;
-  if (Math.abs(ahead) > .1) {
+  if (pulled) {
     const back = ahead < 0, far = Math.abs(side);
     if (far < .2) steered = back ? "move_medium_backwards" : ahead > .85 ? "move_fast_forward" : "move_medium_forward";
     else steered = `${side < 0 ? "left" : "right"}_${far > .65 ? "medium" : "light"}_${back ? "backwards" : "forward"}`;
-    takeOver();
+    if (!pulledBefore) takeOver();
   }
+  pulledBefore = pulled;
   changed();
   requestAnimationFrame(readGamepad);
 }
