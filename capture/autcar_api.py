@@ -437,6 +437,8 @@ class RemoteController:
             pass
         link.close()
         self._link = None
+        # What it said last is no command any more.
+        self._waiting.clear()
         return False
 
     def _exchange(self, cmd: str) -> None:

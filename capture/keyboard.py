@@ -7,6 +7,7 @@ a command holds for a moment after each press and the wheels rest when no repeat
 from __future__ import annotations
 
 import os
+import re
 import select
 import sys
 import termios
@@ -96,6 +97,7 @@ class Keyboard:
         self.close()
 
     def _read(self) -> None:
+        pending = ""
         while not self._ending.is_set():
             if not select.select([self._descriptor], [], [], 0.1)[0]:
                 continue
@@ -107,7 +109,8 @@ class Keyboard:
                 # The terminal is gone, and whoever drove with it.
                 self._hand.let_go()
                 return
-            for key in _keys(data.decode("utf-8", "replace")):
+            keys, pending = _keys(pending + data.decode("utf-8", "replace"))
+            for key in keys:
                 self._press(key)
 
     def _press(self, key: str) -> None:
@@ -148,11 +151,16 @@ _RECORDER_KEYS: Mapping[str, Callable[[Recorder], str]] = {
 """What a key asks of the recorder, and what is said when that is done."""
 
 
-def _keys(text: str) -> list[str]:
-    """The keys in what a terminal sent: an escape sequence is one key."""
-    keys = []
-    while text:
-        size = 3 if text.startswith("\x1b[") else 1
-        keys.append(text[:size])
-        text = text[size:]
-    return keys
+_KEY = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.)|.", re.DOTALL)
+_UNFINISHED = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|O)?$")
+
+
+def _keys(text: str) -> tuple[list[str], str]:
+    """The keys in what a terminal sent, and the beginning of one that is yet to come.
+
+    An escape sequence is one key (ECMA-48, 5.4); one of application mode counts as its twin.
+    """
+    unfinished = _UNFINISHED.search(text)
+    end = unfinished.start() if unfinished else len(text)
+    found = _KEY.findall(text[:end])
+    return [key.replace("\x1bO", "\x1b[") for key in found], text[end:]

@@ -218,7 +218,7 @@ def test_a_camera_that_gives_nothing_is_named_and_a_remote_that_talks_nonsense_i
         camera.close()
     with RemoteController(port=0) as hearer:
         hearer.listen()
-        for said in (b"nonsense", b""):
+        for said in (b"nonsense", b'{"cmd": "faster"}x', b""):
             with socket.create_connection(("localhost", hearer.port)) as link:
                 heard = []
                 hearer._heard = "fast"
@@ -227,7 +227,7 @@ def test_a_camera_that_gives_nothing_is_named_and_a_remote_that_talks_nonsense_i
                     link.close()
                 heard.append(hearer.get_cmds())
             assert heard == ["stop"]
-            assert hearer._link is None
+            assert (hearer._link, hearer._waiting) == (None, [])
 
 
 def test_the_remote_is_heard_and_its_loss_is_a_stop():

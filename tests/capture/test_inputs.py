@@ -177,7 +177,11 @@ def test_no_terminal_is_said(helm, recorder, tmp_path):
 
 
 def test_escape_sequences_are_one_key():
-    assert _keys("w\x1b[AW\n") == ["w", "\x1b[A", "W", "\n"]
+    assert _keys("w\x1b[AW\n") == (["w", "\x1b[A", "W", "\n"], "")
+    assert _keys("\x1bOC") == (["\x1b[C"], "")
+    assert _keys("\x1b[1;2Cw") == (["\x1b[1;2C", "w"], ""), "Shift and an arrow: no C"
+    for cut in ("\x1b", "\x1b[", "\x1b[1;", "\x1bO"):
+        assert _keys("w" + cut) == (["w"], cut)
 
 
 # A script
