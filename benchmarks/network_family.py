@@ -22,8 +22,8 @@ class Candidate:
     the first convolution could learn as well. The ``stem`` is filters, kernel, stride of the
     first convolution, ``split_stem`` makes it a depthwise one and a 1×1. ``body`` lists filters
     and stride of the further 3×3 ones, ``separable`` makes these depthwise, too. ``pooled``
-    takes the mean over the last map in place of all its values, ``halved_map`` the greatest of
-    each 2×2 of them. ``dropout`` is that before the first dense layer, which has ``units``.
+    takes the mean over the last map in place of all its values. ``dropout`` is that before the
+    first dense layer, which has ``units``.
     """
 
     halved: bool = False
@@ -36,7 +36,6 @@ class Candidate:
     body: tuple[tuple[int, int], ...] = ((32, 2), (48, 2), (48, 2))
     separable: bool = False
     pooled: bool = False
-    halved_map: bool = False
     dropout: float = 0.3
     units: int = 32
 
@@ -56,8 +55,6 @@ class Candidate:
         _convolve(network, filters, kernel, stride, self.split_stem)
         for filters, stride in self.body:
             _convolve(network, filters, 3, stride, self.separable)
-        if self.halved_map:
-            network.add(kl.MaxPool2D(2, padding="same"))
         network.add(kl.GlobalAveragePooling2D() if self.pooled else kl.Flatten())
         network.add(kl.Dropout(self.dropout))
         network.add(kl.Dense(self.units, activation="relu"))
@@ -99,7 +96,6 @@ _COMPACT = Candidate(stem=(24, 4, 4), body=((32, 2), (48, 2), (64, 2), (64, 2)))
 FAMILY = {
     "compact": _COMPACT,
     "compact, dropout 0.5": replace(_COMPACT, dropout=0.5),
-    "compact, last map halved": replace(_COMPACT, halved_map=True, units=100),
     "base": Candidate(),
     "sky cut off": Candidate(sky=1 / 3),
     "grey": Candidate(grey=True),
