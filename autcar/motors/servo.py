@@ -174,12 +174,13 @@ class HardwarePwm:
             raise ConfigError(
                 f"[motors] {steering} and {throttle} share one PWM channel; use GPIO12 and GPIO13"
             )
-        self._channels = [self._open(chip, channels[pin]) for pin in (steering, throttle)]
+        # The throttle first, here and below: a steering that fails must not leave it on.
+        self._channels = [self._open(chip, channels[pin]) for pin in (throttle, steering)]
         self._sent: list[int | None] = [None, None]
 
     def pulse(self, steering_us: float, throttle_us: float) -> None:
         """Set both pulses."""
-        for index, length_us in enumerate((steering_us, throttle_us)):
+        for index, length_us in enumerate((throttle_us, steering_us)):
             length_ns = round(length_us * 1000)
             if self._sent[index] != length_ns:
                 channel = self._channels[index]
@@ -189,10 +190,16 @@ class HardwarePwm:
                 self._sent[index] = length_ns
 
     def close(self) -> None:
-        """End the pulses: the pins are low."""
-        for channel in self._channels:
-            _write(f"{channel}/enable", 0)
+        """End the pulses: the pins are low. Each is tried, whatever befalls the other."""
         self._sent = [None, None]
+        failed = None
+        for channel in self._channels:
+            try:
+                _write(f"{channel}/enable", 0)
+            except MotorError as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
 
     def _find_chip(self) -> tuple[str, dict[str, int]]:
         with suppress(FileNotFoundError):
@@ -243,7 +250,7 @@ class Pca9685:
         import fcntl
 
         self._where = f"the PCA9685 at 0x{address:02x} of {device}"
-        self._channels = steering, throttle
+        self._channels = throttle, steering  # as above
         try:
             self._file = os.open(device, os.O_RDWR | os.O_CLOEXEC)
         except PermissionError as error:
@@ -270,7 +277,7 @@ class Pca9685:
 
     def pulse(self, steering_us: float, throttle_us: float) -> None:
         """Set both pulses."""
-        for channel, length_us in zip(self._channels, (steering_us, throttle_us), strict=True):
+        for channel, length_us in zip(self._channels, (throttle_us, steering_us), strict=True):
             ticks = round(length_us * HERTZ * 4096 / 1e6)
             self._send(_FIRST_LED + 4 * channel, 0, 0, ticks & 0xFF, ticks >> 8)
 

@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -181,6 +183,57 @@ def test_a_bus_that_fails_at_the_start_is_named_and_let_go(tmp_path, monkeypatch
         Pca9685(str(path), 0x40, steering=1, throttle=0)
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(files[0])
+
+
+@pytest.mark.parametrize("end", ["stop", "close"])
+def test_a_steering_that_is_gone_does_not_keep_the_throttle_on(kernel, virtual, end):
+    """As when another program takes the channel back with /sys/class/pwm/pwmchip0/unexport."""
+    motors = ServoMotors(ServoSettings(), pacer=virtual)
+    motors.drive(0.35, 0.7)
+    virtual.pacer.advance(1)
+    assert kernel(1) > 1500
+    steering = next(Path(os.environ["AUTCAR_PWM"]).glob("*/pwm0"))
+    shutil.rmtree(steering)
+    with pytest.raises(MotorError, match="pwm0/.* refused"):
+        getattr(motors, end)()
+    assert kernel(1) == (1500 if end == "stop" else 0)
+
+
+def test_a_throttle_left_on_is_ended_even_if_the_steering_cannot_be_opened(kernel):
+    chip = next(Path(os.environ["AUTCAR_PWM"]).glob("*/pwm0")).parent
+    (chip / "pwm1" / "enable").write_text("1")
+    (chip / "pwm0" / "period").unlink()
+    (chip / "pwm0" / "period").mkdir()
+    with pytest.raises(MotorError, match="pwm0/period refused"):
+        ServoMotors(ServoSettings())
+    assert kernel(1) == 0
+
+
+def test_a_steering_that_a_pca9685_does_not_take_leaves_no_throttle_on(
+    tmp_path, monkeypatch, virtual
+):
+    path = tmp_path / "i2c-1"
+    path.write_bytes(b"")
+    chip = Chip(path, monkeypatch)
+    motors = ServoMotors(
+        ServoSettings(), pacer=virtual, output=Pca9685(str(path), 0x40, steering=1, throttle=0)
+    )
+    motors.drive(0.35, 0.7)
+    virtual.pacer.advance(1)
+    assert chip.pulse_us(0) > 1500
+    write = os.write
+
+    def fail(file, data):
+        if data[0] == 0x06 + 4:
+            raise OSError(121, "Remote I/O error")
+        return write(file, data)
+
+    monkeypatch.setattr(os, "write", fail)
+    with pytest.raises(MotorError, match="does not answer"):
+        motors.stop()
+    assert chip.pulse_us(0) == pytest.approx(1500, rel=0.01)
+    monkeypatch.undo()
+    motors._closed = True
 
 
 def test_an_output_that_fails_at_the_first_pulse_is_closed(virtual):
