@@ -6,7 +6,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 
 from autcar.cameras.base import Camera, Frame
@@ -108,8 +107,7 @@ class SteadyCamera(Camera):
     def _reopen(self, why: str) -> None:
         driver, self._driver = self._driver, None
         if driver is not None:
-            with suppress(CameraError):
-                driver.close()
+            _close(driver)
         while self.restarts < self.RESTARTS:
             pause_s = self.PAUSES_S[min(self.restarts, len(self.PAUSES_S) - 1)]
             if self._closing.wait(pause_s):
@@ -118,11 +116,11 @@ class SteadyCamera(Camera):
             _log.warning("restart %d of %d: %s", self.restarts, self.RESTARTS, why)
             try:
                 driver = self._open_driver()
-            except CameraError as error:
-                why = str(error)
+            except Exception as error:  # a driver's library may raise anything
+                why = str(error) or type(error).__name__
                 continue
             if self._closing.is_set():
-                driver.close()
+                _close(driver)
                 return
             self._driver = driver
             self._seen_s = self._opened_s = time.monotonic()
@@ -134,3 +132,11 @@ class SteadyCamera(Camera):
         )
         _log.error("%s", self._failure)
         self._ready.set()
+
+
+def _close(driver: Camera) -> None:
+    """Close a driver whose failure to close matters to nobody any more."""
+    try:
+        driver.close()
+    except Exception as error:
+        _log.warning("the camera did not close: %s", str(error) or type(error).__name__)

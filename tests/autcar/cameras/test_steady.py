@@ -21,9 +21,12 @@ class Hardware:
     def __init__(self):
         self.fault = None
         self.absent = False
+        self.stuck = None
         self.opened = self.closed = 0
 
     def open(self):
+        if isinstance(self.absent, Exception):
+            raise self.absent
         if self.absent:
             raise CameraError("there is no camera")
         self.opened += 1
@@ -49,6 +52,8 @@ class Plugged(Camera):
 
     def close(self):
         self.hardware.closed += 1
+        if self.hardware.stuck is not None:
+            raise self.hardware.stuck
 
 
 @pytest.fixture
@@ -119,6 +124,31 @@ def test_after_three_it_is_latched(hardware, camera):
     with pytest.raises(CameraError, match="3 restarts did not help"):
         camera.read()
     assert hardware.opened == hardware.closed + 1 or hardware.opened == hardware.closed
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(19, "No such device"), "No such device"),
+        (RuntimeError("no global camera"), "no global camera"),
+        (IndexError(), "IndexError"),
+    ],
+)
+def test_whatever_opening_raises_is_a_try_that_failed(hardware, camera, error, told):
+    camera.read()
+    hardware.fault, hardware.absent = "pulled", error
+    with pytest.raises(CameraError, match=f"3 restarts did not help: .*{told}"):
+        until_read(camera)
+    assert camera.restarts == 3
+
+
+def test_a_driver_that_fails_to_close_is_opened_anew_all_the_same(hardware, camera):
+    last = camera.read()
+    hardware.fault, hardware.stuck = "pulled", RuntimeError("never started")
+    with pytest.raises(CameraTimeoutError):
+        camera.read(0.05)
+    hardware.fault = hardware.stuck = None
+    assert until_read(camera).sequence > last.sequence
 
 
 def test_good_frames_make_up_for_restarts(hardware, camera, monkeypatch):
