@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
+from typing import IO
 
 from autcar.errors import DataError
 
@@ -19,6 +21,24 @@ def write_atomic(path: Path, text: str) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def hold(file: IO[bytes]) -> bool:
+    """Take an open file for oneself, until it is closed or its process dies; False if it is taken.
+
+    Only those who ask are kept out, and nobody where the file system knows no locks, nor
+    on Windows, which replaces no open file anyway.
+    """
+    if sys.platform != "win32":
+        import fcntl
+
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            pass
+    return True
 
 
 def write_new(path: Path, data: bytes) -> None:

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple, Self
 from autcar.cameras.base import Frame
 from autcar.commands import LABELS, Command
 from autcar.errors import CommandError, DataError, DataNotFoundError
-from autcar.files import new_folder, write_atomic, write_new
+from autcar.files import hold, new_folder, write_atomic, write_new
 from autcar.images import encode_jpeg
 from autcar.recording.deletion import deleted_rows
 
@@ -83,6 +83,7 @@ class SessionWriter:
         (self.folder / "images").mkdir()
         self._write_info()
         self._csv: FileIO = open(self.folder / CSV, "ab", buffering=0)  # noqa: SIM115 - close()
+        hold(self._csv)  # so that nobody replaces it meanwhile
         self._csv_size = 0
         self._synced_at = time.monotonic()
 

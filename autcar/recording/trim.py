@@ -6,13 +6,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from autcar.errors import DataError
-from autcar.files import write_atomic
+from autcar.files import hold, write_atomic
 from autcar.recording.deletion import DELETED, deleted_rows
 from autcar.recording.session import CSV, Record
 
 
 def empty(folder: Path) -> int:
-    """Delete for good what is softly deleted in a session; returns how many frames."""
+    """Delete for good what is softly deleted in a session; returns how many frames.
+
+    Raises :class:`DataError` while the session is being recorded: its recorder would go on
+    writing into the file that is replaced here.
+    """
+    with open(folder / CSV, "rb") as file:
+        if not hold(file):
+            raise DataError(f"{folder} is being recorded; finish it first")
+    # Closed again, as Windows replaces no open file: what is not being recorded never will be.
     lines = (folder / CSV).read_bytes().split(b"\n")
     gone = deleted_rows(folder, len(lines))
     if not gone:
