@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from pathlib import Path
 from typing import IO
 
@@ -12,7 +13,7 @@ from autcar.errors import DataError
 
 def write_atomic(path: Path, text: str) -> None:
     """Replace ``path`` by ``text`` so that a crash leaves the old file or the new one, whole."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:
         with open(temporary, "w", encoding="utf-8") as file:
             file.write(text)

@@ -200,7 +200,8 @@ class Recorder:
             written = self._written
             if written is None or not written.deleted:
                 return 0
-            undo_delete(written.writer.folder)
+            # By its rows: a page may have deleted others since.
+            undo_delete(written.writer.folder, written.deleted[-1])
             return self._recount(written, written.deleted[:-1])
 
     def save(self, seconds: float) -> int:

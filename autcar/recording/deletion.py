@@ -7,12 +7,16 @@ They stand in the order in which they were deleted. Rows count from 0, one a lin
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 from autcar.errors import DataError
 from autcar.files import write_atomic
 
 DELETED = "deleted.json"
+
+# The recorder's thread and those of the cockpit's pages read the list, change it and write it.
+_changing = threading.Lock()
 
 
 def deletions(folder: Path) -> list[tuple[int, int]]:
@@ -38,17 +42,23 @@ def delete_rows(folder: Path, first: int, last: int) -> None:
     """Softly delete the rows ``first`` to ``last``, both included."""
     if not 0 <= first <= last:
         raise DataError(f"rows {first} to {last} are no range; give the first one first")
-    _write_deletions(folder, [*deletions(folder), (first, last)])
+    with _changing:
+        _write_deletions(folder, [*deletions(folder), (first, last)])
 
 
-def undo_delete(folder: Path) -> tuple[int, int] | None:
-    """Take back the last deletion; returns its range, or None when there is none."""
-    ranges = deletions(folder)
-    if not ranges:
-        return None
-    last = ranges.pop()
-    _write_deletions(folder, ranges)
-    return last
+def undo_delete(folder: Path, rows: tuple[int, int] | None = None) -> tuple[int, int] | None:
+    """Take back the last deletion, or the last of just ``rows``, first and last.
+
+    Returns its range, or None when there is none.
+    """
+    with _changing:
+        ranges = deletions(folder)
+        found = [index for index, each in enumerate(ranges) if rows in (None, each)]
+        if not found:
+            return None
+        taken = ranges.pop(found[-1])
+        _write_deletions(folder, ranges)
+        return taken
 
 
 def _write_deletions(folder: Path, ranges: list[tuple[int, int]]) -> None:

@@ -11,6 +11,7 @@ from autcar.cockpit.feed import Feed, Shot
 from autcar.commands import CLASSES, STOP, Command
 from autcar.config import RecordSection
 from autcar.errors import DataError
+from autcar.recording.deletion import delete_rows, deletions, undo_delete
 from autcar.recording.session import SessionWriter, read_session
 from capture.recorder import SLOW_CARD, Recorder
 from tests.conftest import until
@@ -166,6 +167,22 @@ def test_the_last_seconds_are_discarded_and_taken_back(make):
     assert [recorder.undo() for _ in range(5)] == [20, 20, 40, 100, 0]
     assert sequences(recorder) == list(range(220))
     assert sum(recorder.status().counts.values()) == 220
+
+
+def test_undo_takes_back_its_own_discard_whatever_a_page_did_meanwhile(make):
+    recorder = make()
+    recorder.record()
+    for number in range(40):
+        recorder.offer(shot(number))
+    recorder.finish()
+    assert recorder.discard(1) == 20
+    delete_rows(recorder.open_session, 3, 5)
+    assert recorder.undo() == 20
+    assert deletions(recorder.open_session) == [(3, 5)]
+    assert recorder.discard(1) == 20
+    undo_delete(recorder.open_session)
+    assert recorder.undo() == 20, "a page took it back, and not what the page deleted"
+    assert deletions(recorder.open_session) == [(3, 5)]
 
 
 def test_discard_works_after_the_end_and_without_a_session(make):

@@ -8,7 +8,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import numpy as np
@@ -248,6 +251,32 @@ def test_a_damaged_list_of_deletions_is_named(make_session):
     (folder / "deleted.json").write_text('{"deleted": [[1]]}')
     with pytest.raises(DataError, match=r"deleted\.json"):
         deletions(folder)
+
+
+def test_deletions_of_several_threads_are_all_there(make_session):
+    folder = make_session(frames=3)
+
+    def delete(row):
+        for _ in range(5):
+            delete_rows(folder, row, row)
+
+    threads = [threading.Thread(target=delete, args=(row,)) for row in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert Counter(deletions(folder)) == {(row, row): 5 for row in range(8)}
+
+
+def test_two_threads_that_replace_one_file_do_not_disturb_each_other(tmp_path, monkeypatch):
+    both = threading.Barrier(2)
+    monkeypatch.setattr(os, "fsync", lambda file: both.wait(5))
+    with ThreadPoolExecutor() as threads:
+        done = [threads.submit(write_atomic, tmp_path / "file", text) for text in ("one", "two")]
+        for each in done:
+            each.result()
+    assert (tmp_path / "file").read_text(encoding="utf-8") in ("one", "two")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_an_encoded_image_is_written_as_it_is(tmp_path):
