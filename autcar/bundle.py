@@ -151,7 +151,7 @@ def load_bundle(folder: str | Path) -> Bundle:
     """
     folder = Path(folder)
     try:
-        text = (folder / MANIFEST).read_text(encoding="utf-8")
+        content = (folder / MANIFEST).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         advice = "give the folder of one, or make one with `autcar train`"
         olds = folder.parent.glob(f".{folder.name}.old.*")
@@ -162,8 +162,8 @@ def load_bundle(folder: str | Path) -> Bundle:
             f"there is no bundle at {folder} ({MANIFEST} is missing); {advice}"
         ) from None
     try:
-        manifest = _parse_manifest(json.loads(text))
-    except (ValueError, TypeError, KeyError) as error:
+        manifest = _parse_manifest(json.loads(content.decode("utf-8")))
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise BundleError(
             f"{folder / MANIFEST} cannot be read ({error}); copy the bundle again"
         ) from error

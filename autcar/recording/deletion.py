@@ -23,10 +23,10 @@ def deletions(folder: Path) -> list[tuple[int, int]]:
     """The ranges of rows (first, last) that were softly deleted, oldest deletion first."""
     try:
         ranges = json.loads((folder / DELETED).read_text(encoding="utf-8"))["deleted"]
-        return [(int(first), int(last)) for first, last in ranges]
+        return [_range(int(first), int(last)) for first, last in ranges]
     except FileNotFoundError:
         return []
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise DataError(
             f"{folder / DELETED} is not a list of row ranges ({error!r}); delete it, and all "
             f"frames are there again"
@@ -40,10 +40,12 @@ def deleted_rows(folder: Path, rows: int) -> set[int]:
 
 def delete_rows(folder: Path, first: int, last: int) -> None:
     """Softly delete the rows ``first`` to ``last``, both included."""
-    if not 0 <= first <= last:
-        raise DataError(f"rows {first} to {last} are no range; give the first one first")
+    try:
+        rows = _range(first, last)
+    except ValueError as error:
+        raise DataError(f"{error}; give the first one first") from None
     with _changing:
-        _write_deletions(folder, [*deletions(folder), (first, last)])
+        _write_deletions(folder, [*deletions(folder), rows])
 
 
 def undo_delete(folder: Path, rows: tuple[int, int] | None = None) -> tuple[int, int] | None:
@@ -59,6 +61,12 @@ def undo_delete(folder: Path, rows: tuple[int, int] | None = None) -> tuple[int,
         taken = ranges.pop(found[-1])
         _write_deletions(folder, ranges)
         return taken
+
+
+def _range(first: int, last: int) -> tuple[int, int]:
+    if not 0 <= first <= last:
+        raise ValueError(f"rows {first} to {last} are no range")
+    return first, last
 
 
 def _write_deletions(folder: Path, ranges: list[tuple[int, int]]) -> None:

@@ -52,6 +52,13 @@ def test_an_altered_cut_or_missing_file_is_refused(folder):
         load_bundle(folder)
 
 
+@pytest.mark.parametrize("content", [b'{"name": "\xff"}', b"[" * 100_000, b"{"])
+def test_a_damaged_manifest_is_named(folder, content):
+    (folder / "manifest.json").write_bytes(content)
+    with pytest.raises(BundleError, match=r"manifest\.json cannot be read .*copy the bundle"):
+        load_bundle(folder)
+
+
 def test_no_bundle(tmp_path):
     with pytest.raises(DataNotFoundError, match=r"there is no bundle at .*autcar train"):
         load_bundle(tmp_path)

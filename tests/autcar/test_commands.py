@@ -86,6 +86,7 @@ def test_commands_that_are_driven_but_are_no_class(label, nearest):
         ("", "labels are"),
         ("{1, 2}", "not an object"),
         ("{" * 5000, "neither"),
+        ('{"a":' * 200_000, "neither"),
     ],
 )
 def test_what_is_no_command_says_why(text, says):

@@ -248,9 +248,10 @@ def test_a_damaged_list_of_deletions_is_named(make_session):
     folder = make_session(frames=3)
     with pytest.raises(DataError, match="no range"):
         delete_rows(folder, 2, 1)
-    (folder / "deleted.json").write_text('{"deleted": [[1]]}')
-    with pytest.raises(DataError, match=r"deleted\.json"):
-        deletions(folder)
+    for damaged in ("[[1]]", "[[1e999, 2]]", "[[-30000000, 2]]", "[[3, 2]]", "[" * 100_000):
+        (folder / "deleted.json").write_text(f'{{"deleted": {damaged}}}')
+        with pytest.raises(DataError, match=r"deleted\.json"):
+            read_session(folder)
 
 
 def test_deletions_of_several_threads_are_all_there(make_session):
