@@ -18,6 +18,7 @@ from typing import Any
 
 from autcar.commands import LABELS
 from autcar.errors import BundleError, DataNotFoundError
+from autcar.files import sync_files, sync_names
 from autcar.safety import BLIND_LABELS
 
 SCHEMA = 1
@@ -238,6 +239,9 @@ def write_bundle(
 ) -> Bundle:
     """Write a bundle in one step: the folder is the new bundle or what it was before.
 
+    A power cut between the two leaves what was before under another name, which
+    :func:`load_bundle` tells.
+
     ``models`` maps a variant's name to its ``.tflite`` bytes and its quantization.
     An earlier bundle at ``folder`` is replaced; anything else there is refused with
     :class:`BundleError`.
@@ -274,9 +278,11 @@ def write_bundle(
         (new / CARD).write_text(card, encoding="utf-8")
         text = json.dumps(asdict(manifest), indent=2, ensure_ascii=False)
         (new / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        sync_files(new)
         if folder.exists():
             folder.rename(old)
         new.rename(folder)
+        sync_names(folder.parent)
     finally:
         if old.exists() and not folder.exists():
             old.rename(folder)  # cut off between the two

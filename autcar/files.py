@@ -24,6 +24,25 @@ def write_atomic(path: Path, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def sync_files(folder: Path) -> None:
+    """Force the files in a folder, and then their names, to the card."""
+    for path in folder.iterdir():
+        # Windows forces only what is open for writing.
+        with open(path, "r+b" if sys.platform == "win32" else "rb") as file:
+            os.fsync(file.fileno())
+    sync_names(folder)
+
+
+def sync_names(folder: Path) -> None:
+    """Force which files and folders a folder holds to the card. Windows opens no folder."""
+    if sys.platform != "win32":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def hold(file: IO[bytes]) -> bool:
     """Take an open file for oneself, until it is closed or its process dies; False if it is taken.
 

@@ -22,6 +22,7 @@ from autcar.appliance import parcel, places
 from autcar.bundle import MANIFEST, Bundle, load_bundle, shipped_bundle
 from autcar.config import Config
 from autcar.errors import AutcarError, BundleError, DataNotFoundError
+from autcar.files import sync_files, sync_names
 
 SHIPPED = "shipped"
 _FEWEST_FREE = 50_000_000
@@ -117,12 +118,12 @@ class ModelStore:
             bundle = load_bundle(incoming)
             check_runs(bundle, config)
             name = shelf_name(bundle)
-            _sync(incoming)
+            sync_files(incoming)
             with suppress(OSError):
                 # There already, or the rename puts it there whole.
                 incoming.rename(self.folder / name)
             load_bundle(self.folder / name)
-            _sync_folder(self.folder)
+            sync_names(self.folder)
             return name
         finally:
             shutil.rmtree(incoming, ignore_errors=True)
@@ -196,7 +197,7 @@ class ModelStore:
             (self.state / "current").unlink(missing_ok=True)
         else:
             point(self.state / "current", folder)
-        _sync_folder(self.state)
+        sync_names(self.state)
 
     def remove(self, name: str) -> None:
         """Delete a model. Raises :class:`ModelStoreError` for the one that drives."""
@@ -329,22 +330,7 @@ def point(link: Path, target: Path) -> None:
     new.unlink(missing_ok=True)
     new.symlink_to(target)
     new.replace(link)
-    _sync_folder(link.parent)
-
-
-def _sync(folder: Path) -> None:
-    for path in folder.iterdir():
-        with open(path, "rb") as file:
-            os.fsync(file.fileno())
-    _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_names(link.parent)
 
 
 def _alive(pid: str) -> bool:

@@ -1,5 +1,8 @@
 import hashlib
 import json
+import os
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -281,6 +284,46 @@ def test_a_bundle_cut_off_between_old_and_new_is_the_old_one(folder, monkeypatch
             write_bundle(folder, **GIVEN)
     assert load_bundle(folder).digest == before
     assert [path.name for path in folder.parent.iterdir()] == ["mine"]
+
+
+def test_a_bundle_is_on_the_card_before_it_takes_the_place_of_another(folder, monkeypatch):
+    """A power cut soon after must not leave empty files, with the bundle before gone."""
+    done, rename, rmtree = [], Path.rename, shutil.rmtree
+
+    def place(path):
+        return re.sub(r"\.\d+$", "", str(Path(path).relative_to(folder.parent)))
+
+    def fsync(file):
+        stat = os.fstat(file)
+        path = next(
+            path
+            for path in (folder.parent, *folder.parent.rglob("*"))
+            if os.path.samestat(path.stat(), stat)
+        )
+        assert path.is_dir() or stat.st_size
+        done.append(f"sync {place(path.parent)}/*" if path.is_file() else f"sync {place(path)}")
+
+    def renamed(path, target):
+        done.append(f"rename {place(path)}")
+        return rename(path, target)
+
+    def removed(path, **options):
+        if Path(path).exists():
+            done.append(f"remove {place(path)}")
+        rmtree(path, **options)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "rename", renamed)
+    monkeypatch.setattr(shutil, "rmtree", removed)
+    write_bundle(folder, **GIVEN)
+    assert done == [
+        *["sync .mine.new/*"] * 3,
+        "sync .mine.new",
+        "rename mine",
+        "rename .mine.new",
+        "sync .",
+        "remove .mine.old",
+    ]
 
 
 def test_what_was_proved_later_joins_card_and_manifest(folder):
