@@ -174,6 +174,8 @@ def _balance(records: Sequence[Record]) -> list[Finding]:
 
 
 def _pictures(seen: Look) -> list[Finding]:
+    if np.isnan(seen.mean).all():
+        return []  # none could be looked at, as _rows says
     limits = Limits()
     found = []
     total = len(seen.mean)

@@ -91,3 +91,14 @@ def test_a_good_recording_is_told_so(make_session):
     findings = check(session, examine(session.records))
     assert not any(finding.level == BAD for finding in findings)
     assert said(findings, "bright, sharp")
+
+
+@pytest.mark.filterwarnings("error")
+def test_pictures_that_are_all_damaged_are_not_called_sharp(make_session):
+    folder = make_session(frames=24)
+    for record in read_session(folder).records:
+        record.image.write_bytes(b"\xff\xd8 torn")
+    session = read_session(folder)
+    findings = check(session, examine(session.records))
+    assert said(findings, "24 pictures are damaged").level == BAD
+    assert not said(findings, "bright, sharp")
