@@ -8,6 +8,7 @@ cut at any moment leaves the old software running.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -85,19 +86,42 @@ class Slots:
         from autcar.appliance.models import refuse_while_driving
 
         refuse_while_driving()
-        slot = self.other()
-        shutil.rmtree(slot, ignore_errors=True)
-        slot.mkdir(parents=True)
-        (slot / _UNFINISHED).touch()
-        try:
-            yield slot
-            self._prove(slot)
-            self._switch(slot)
-        except BaseException as error:
+        with self._lock():
+            slot = self.other()
             shutil.rmtree(slot, ignore_errors=True)
-            if not isinstance(error, AutcarError):
-                raise
-            raise UpdateError(f"not updated, {self.current().name} runs on: {error}") from error
+            slot.mkdir(parents=True)
+            (slot / _UNFINISHED).touch()
+            try:
+                yield slot
+                self._prove(slot)
+                self._switch(slot)
+            except BaseException as error:
+                if slot.resolve() == self.current():
+                    raise  # It has taken over already, and is what the car runs.
+                shutil.rmtree(slot, ignore_errors=True)
+                if not isinstance(error, AutcarError):
+                    raise
+                used = self.current().name
+                raise UpdateError(f"not updated, {used} runs on: {error}") from error
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        """Have the slots alone. Raises :class:`UpdateError` while another changes them."""
+        import fcntl
+
+        # The folder itself, so that no file is left in it; whoever dies lets go.
+        folder = os.open(self.folder, os.O_RDONLY)
+        try:
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UpdateError(
+                    f"another `autcar update` changes the software in {self.folder} right now; "
+                    f"wait for its end, then look at `autcar --version` and try again"
+                ) from None
+            yield
+        finally:
+            os.close(folder)
 
     def _said(self, slot: Path) -> str:
         return f"{_version(slot)} runs, in slot {slot.name}; `autcar update --back` undoes it"
@@ -106,14 +130,17 @@ class Slots:
         """Switch to the other slot's software."""
         from autcar.appliance.models import refuse_while_driving
 
-        slot = self.other()
-        if not (slot / "bin/autcar").exists() or (slot / _UNFINISHED).exists():
-            # Left by a power cut in the middle of an update, which had wiped the one of before.
-            shutil.rmtree(slot, ignore_errors=True)
-            raise UpdateError(f"there is no software of before in {slot}; see `autcar --version`")
-        refuse_while_driving()
-        self._prove(slot)
-        self._switch(slot)
+        with self._lock():
+            slot = self.other()
+            if not (slot / "bin/autcar").exists() or (slot / _UNFINISHED).exists():
+                # Left by a power cut in an update, which had wiped the one of before.
+                shutil.rmtree(slot, ignore_errors=True)
+                raise UpdateError(
+                    f"there is no software of before in {slot}; see `autcar --version`"
+                )
+            refuse_while_driving()
+            self._prove(slot)
+            self._switch(slot)
         return f"{_version(slot)} runs, in slot {slot.name}"
 
     def _install(self, slot: Path, what: str, wheels: str | None) -> None:

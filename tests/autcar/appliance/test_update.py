@@ -9,6 +9,7 @@ import pytest
 from autcar import cli
 from autcar.appliance import fleet
 from autcar.appliance.fleet import RemoteCar
+from autcar.appliance.model_store import point
 from autcar.appliance.parcel import pack, unpack
 from autcar.appliance.slots import Slots, UpdateError, _version
 from autcar.appliance.update import update, wheels_for
@@ -89,6 +90,33 @@ def test_software_that_does_not_prove_itself_leaves_nothing(slots, monkeypatch, 
         slots.update("autcar")
     assert slots.current().name == "a"
     assert not slots.other().exists()
+
+
+def test_what_has_taken_over_is_not_deleted_by_what_fails_after(slots, monkeypatch):
+    def fail(slot):
+        point(slots.folder / "current", slot)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(slots, "_switch", fail)
+    with pytest.raises(KeyboardInterrupt):
+        slots.update("autcar")
+    assert slots.current().name == "b"
+    assert (slots.current() / "bin/autcar").exists()
+
+
+def test_one_change_at_a_time(slots, monkeypatch):
+    slots.update("autcar")
+
+    def meanwhile(slot):
+        before = sorted(slots.folder.rglob("*"))
+        for change in (lambda: Slots(slots.folder).update("autcar"), Slots(slots.folder).back):
+            with pytest.raises(UpdateError, match="another `autcar update` .*opt right now; wait"):
+                change()
+        assert sorted(slots.folder.rglob("*")) == before
+
+    monkeypatch.setattr(slots, "_prove", meanwhile)
+    assert slots.update("autcar").startswith("autcar 9 runs, in slot a")
+    assert slots.back() == "autcar 9 runs, in slot b"
 
 
 def test_back_goes_to_the_software_of_before(slots):
