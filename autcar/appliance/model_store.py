@@ -145,10 +145,11 @@ class ModelStore:
         return folder
 
     @contextmanager
-    def trial(self, name: str) -> Iterator[None]:
+    def trial(self, name: str) -> Iterator[Path]:
         """Let a service that starts now drive ``name``; afterwards, or after a boot, no more.
 
-        Nor when whoever tries it has died. Raises :class:`ModelStoreError` during another trial.
+        Nor when whoever tries it has died, nor once the link that this yields is deleted.
+        Raises :class:`ModelStoreError` during another trial.
         """
         import fcntl
 
@@ -168,7 +169,7 @@ class ModelStore:
                         ) from None
             try:
                 point(link, folder)
-                yield
+                yield link
             finally:
                 link.unlink(missing_ok=True)
 

@@ -74,26 +74,28 @@ def switch(name: str, *, forced: tuple[str, ...] = (), by: str = "") -> str:
         store.note(name, "switched", forced, by)
         return f"{name} drives from the next start of {unit} on; it was not tried"
     refuse_while_driving()
-    try:
-        with store.trial(name):
+    # Outside of the try: who does not get the trial must not take back somebody else's.
+    with store.trial(name) as link:
+        try:
             systemctl("reset-failed", unit, check=False)
             systemctl("restart", unit)
             _see_healthy(store.find(name).name)
             store.switch(name)
-    except BaseException as error:
-        # Ctrl-C or a connection that ends, too: nobody judged what the service runs now.
-        said = str(error) or type(error).__name__
-        if isinstance(error, ServiceError):
-            said = f"the service did not become ready: {health(unit)['status'] or error}"
-        systemctl("reset-failed", unit, check=False)
-        systemctl("restart", unit, check=False)
-        store.note(name, f"taken back: {said}", forced, by)
-        if not isinstance(error, AutcarError):
-            raise
-        state = health(unit)["state"]
-        raise SwitchError(
-            f"{name} was taken back, {before} drives again (its service is {state}): {said}"
-        ) from error
+        except BaseException as error:
+            # Ctrl-C or a connection that ends, too: nobody judged what the service runs now.
+            said = str(error) or type(error).__name__
+            if isinstance(error, ServiceError):
+                said = f"the service did not become ready: {health(unit)['status'] or error}"
+            link.unlink(missing_ok=True)
+            systemctl("reset-failed", unit, check=False)
+            systemctl("restart", unit, check=False)
+            store.note(name, f"taken back: {said}", forced, by)
+            if not isinstance(error, AutcarError):
+                raise
+            state = health(unit)["state"]
+            raise SwitchError(
+                f"{name} was taken back, {before} drives again (its service is {state}): {said}"
+            ) from error
     store.note(name, "drives", forced, by)
     return f"{name} is ready and healthy; it drives from now on, once armed"
 

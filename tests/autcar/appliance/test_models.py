@@ -10,7 +10,7 @@ import pytest
 from autcar import cli
 from autcar.appliance import models
 from autcar.appliance.control import ControlError
-from autcar.appliance.model_store import SHIPPED, ModelStore, point
+from autcar.appliance.model_store import SHIPPED, ModelStore, ModelStoreError, point
 from autcar.appliance.models import SwitchError, switch
 from autcar.bundle import shipped_bundle
 from tests.autcar.appliance.conftest import put, shows, told
@@ -84,6 +84,41 @@ def test_a_trial_that_is_interrupted_is_taken_back(running, programs, monkeypatc
         switch("new")
     assert told(programs) == TAKEN_BACK * 2
     assert ModelStore().active() == shipped_bundle()
+
+
+def test_during_another_trial_nothing_is_taken_back(running, programs):
+    with (
+        ModelStore().trial("new"),
+        pytest.raises(ModelStoreError, match="another model is on trial right now; wait"),
+    ):
+        switch(SHIPPED)
+    assert told(programs) == []
+    assert ModelStore().history() == []
+
+
+def test_who_may_not_write_takes_nothing_back(running, programs, monkeypatch):
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(ModelStoreError, match="not yours to write; join its group"):
+        switch("new")
+    assert told(programs) == []
+    assert ModelStore().history() == []
+
+
+def test_the_old_model_starts_before_another_may_be_tried(running, programs, monkeypatch):
+    restarted = []
+
+    def systemctl(verb, *_, **__):
+        if verb == "restart":
+            restarted.append((ModelStore().active(), ModelStore()._trial_goes_on()))
+
+    monkeypatch.setattr("autcar.appliance.service.systemctl", systemctl)
+    monkeypatch.setattr(
+        "autcar.appliance.service.health", lambda unit: {"state": "active", "status": ""}
+    )
+    running["fps"] = 3.0
+    with pytest.raises(SwitchError, match="was taken back"):
+        switch("new")
+    assert restarted == [(ModelStore().find("new"), True), (shipped_bundle(), True)]
 
 
 def test_a_car_that_drives_is_left_alone(running, programs):
