@@ -164,8 +164,11 @@ class Slots:
 
     def _switch(self, slot: Path) -> None:
         from autcar.appliance.model_store import point
+        from autcar.appliance.models import refuse_while_driving
         from autcar.appliance.service import UNITS, health, systemctl
 
+        # Again: since it was asked first, pip took minutes, and restarts are next.
+        refuse_while_driving()
         running = [unit for unit in UNITS.values() if health(unit)["state"] == "active"]
         try:
             with self._trial(slot):

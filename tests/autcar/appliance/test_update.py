@@ -10,6 +10,7 @@ from autcar import cli
 from autcar.appliance import fleet
 from autcar.appliance.fleet import RemoteCar
 from autcar.appliance.model_store import point
+from autcar.appliance.models import SwitchError
 from autcar.appliance.parcel import pack, unpack
 from autcar.appliance.slots import Slots, UpdateError, _version
 from autcar.appliance.update import update, wheels_for
@@ -298,6 +299,27 @@ def test_the_service_runs_on_trial_before_the_switch(served):
     assert len(runs) == 1
     assert not list(served._runtime.rglob("trial.conf"))
     assert served.told[-1] == "daemon-reload"
+
+
+def test_a_car_that_was_armed_during_the_installation_is_left_alone(served, monkeypatch):
+    served.update("autcar")
+    armed = []
+
+    def refuse():
+        if armed:
+            raise SwitchError("the car is driving")
+
+    monkeypatch.setattr("autcar.appliance.models.refuse_while_driving", refuse)
+    monkeypatch.setattr(served, "_prove", armed.append)
+    served.told.clear()
+    with pytest.raises(SwitchError, match="the car is driving"):
+        served.back()
+    assert (served.other() / "bin/autcar").exists()
+    armed.clear()
+    with pytest.raises(UpdateError, match="not updated, b runs on: the car is driving"):
+        served.update("autcar")
+    assert served.told == []
+    assert served.current().name == "b"
 
 
 def test_a_service_that_does_not_stay_up_brings_the_old_software_back(served, monkeypatch):
