@@ -111,8 +111,9 @@ install_autcar() {
         "$software/$slot/bin/autcar" --version
         say "$wanted" >"$software/$slot/.complete"
     fi
-    # A link is replaced in one piece only by a rename.
+    # A link is replaced in one piece only by a rename, and a power cut after it must find whole files.
     run ln -sfn "$slot" "$software/next"
+    run sync
     run mv -T "$software/next" "$software/current"
     run mkdir -p "$(dirname "$program")"
     run ln -sfn "$software/current/bin/autcar" "$program"

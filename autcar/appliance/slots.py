@@ -176,6 +176,8 @@ class Slots:
                     systemctl("reset-failed", unit, check=False)
                     systemctl("restart", unit)
                     _see_running(unit)
+                # A power cut must not leave a finished slot whose files pip wrote to no disk yet.
+                os.sync()
                 (slot / _UNFINISHED).unlink(missing_ok=True)
                 point(self.folder / "current", slot)
         except BaseException:

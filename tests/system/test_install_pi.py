@@ -14,6 +14,7 @@ COMMANDS = {
     "dpkg-query": '[ -e "$AUTCAR_ROOT/apt-done" ] && printf "install ok installed"',
     "apt-get": '[ "$1" = install ] && touch "$AUTCAR_ROOT/apt-done"; [ -z "${APT_FAILS:-}" ]',
     "usermod": "true",
+    "sync": 'echo "$(readlink "$AUTCAR_ROOT/opt/autcar/current") is used" >> "$LOG"',
     "getent": "true",
     "id": 'if [ "$1" = -u ]; then echo 0; else echo pi video; fi',
     "python3": r"""
@@ -127,7 +128,8 @@ def test_a_new_version_takes_the_other_place_and_a_failing_one_changes_nothing(p
     pi.run(PIP_FAILS="1")
     assert pi.code != 0
     assert pi.inside("opt/autcar/current").readlink() == Path("a")
-    pi.run()
+    _, called = pi.run()
+    assert "sync \na is used\n" in called  # all is on the disk before the other one is
     assert pi.inside("opt/autcar/current").readlink() == Path("b")
     (pi.source / "autcar/file").write_text("newest")
     pi.run()

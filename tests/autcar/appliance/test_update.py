@@ -120,6 +120,17 @@ def test_one_change_at_a_time(slots, monkeypatch):
     assert slots.back() == "autcar 9 runs, in slot b"
 
 
+def test_new_software_is_on_the_disk_before_it_takes_over(slots, monkeypatch):
+    found = []
+
+    def sync():
+        found.append((slots.current().name, (slots.folder / "b/unfinished").exists()))
+
+    monkeypatch.setattr("os.sync", sync)
+    slots.update("autcar")
+    assert found == [("a", True)]
+
+
 def test_back_goes_to_the_software_of_before(slots):
     slots.update("autcar")
     assert slots.current().name == "b"
