@@ -200,16 +200,27 @@ class Installer:
                     lambda: self._run("userdel", USER),
                 )
             )
+            # userdel keeps a group with other members, and the owner is one.
+            steps.append(
+                Step(
+                    f"delete the group {USER}",
+                    lambda: _members(USER) is None,
+                    lambda: self._run("groupdel", USER),
+                )
+            )
         return steps
 
     def _user(self) -> Step:
-        return Step(
-            f"a user {USER} that owns camera, motors and data",
-            lambda: _user_exists(USER),
-            lambda: self._run(
-                *("useradd", "--system", "--user-group", "--no-create-home"),
+        def add() -> None:
+            # A group that is there already is no reason for useradd to give up.
+            group = ["--user-group"] if _members(USER) is None else ["--gid", USER]
+            self._run(
+                *("useradd", "--system", *group, "--no-create-home"),
                 *("--home-dir", "/var/lib/autcar", "--shell", "/usr/sbin/nologin", USER),
-            ),
+            )
+
+        return Step(
+            f"a user {USER} that owns camera, motors and data", lambda: _user_exists(USER), add
         )
 
     def _groups(self) -> list[Step]:

@@ -79,6 +79,26 @@ def test_installing_twice_writes_once_and_removing_leaves_nothing_but_data(machi
     assert not (root / "var/lib/autcar").exists()
 
 
+def test_a_group_of_before_goes_with_a_purge_and_hinders_no_install(machine, monkeypatch):
+    _, installer, commands = machine
+    service = "autcar.appliance.service"
+    monkeypatch.setattr(f"{service}._user_exists", lambda name: False)
+    monkeypatch.setattr(f"{service}._members", {"autcar": ["pi"]}.get)
+    carry_out(installer.remove(purge=False), dry_run=False)
+    assert ("groupdel", "autcar") not in commands
+    carry_out(installer.remove(purge=True), dry_run=False)
+    assert commands[-1] == ("groupdel", "autcar")
+    carry_out(install(installer), dry_run=False)
+    monkeypatch.setattr(f"{service}._members", {}.get)
+    carry_out(install(installer), dry_run=False)
+    there, missing = (command for command in commands if command[0] == "useradd")
+    assert there[1:4] == ("--system", "--gid", "autcar")
+    assert missing[1:3] == ("--system", "--user-group")
+    commands.clear()
+    carry_out(installer.remove(purge=True), dry_run=False)
+    assert ("groupdel", "autcar") not in commands
+
+
 def test_an_owners_config_is_kept_unless_another_is_given(machine, tmp_path):
     root, installer, _ = machine
     mine = root / "etc/autcar/car.toml"
