@@ -84,7 +84,8 @@ def switch(name: str, *, forced: tuple[str, ...] = (), by: str = "") -> str:
         except BaseException as error:
             # Ctrl-C or a connection that ends, too: nobody judged what the service runs now.
             said = str(error) or type(error).__name__
-            if isinstance(error, ServiceError):
+            if isinstance(error, ServiceError) and "Job for" in said:
+                # systemd did try; anything else, as sudo's refusal, speaks for itself.
                 said = f"the service did not become ready: {health(unit)['status'] or error}"
             link.unlink(missing_ok=True)
             systemctl("reset-failed", unit, check=False)

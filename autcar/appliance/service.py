@@ -527,9 +527,11 @@ def systemctl(*command: str, check: bool = True) -> str:
             "a car is asked by `autcar status pi@car.local`"
         )
     if check and done.returncode:
-        raise ServiceError(
-            f"`{' '.join(full)}` failed: {done.stderr.strip()}; look at `autcar service logs`"
-        )
+        said = done.stderr.strip()
+        todo = "look at `autcar service logs`"
+        if said.rpartition("\n")[2].startswith("sudo: "):
+            todo = "let this user run sudo without a password, or type sudo before autcar"
+        raise ServiceError(f"`{' '.join(full)}` failed: {said}; {todo}")
     return done.stdout
 
 

@@ -68,9 +68,21 @@ def test_a_model_that_does_not_is_taken_back(running, programs, monkeypatch, wro
 def test_a_service_that_does_not_start_is_taken_back(running, programs):
     shows(programs, ActiveState="failed", StatusText="no camera")
     script = (programs / "systemctl").read_text().removeprefix("#!/bin/sh\n")
-    put(programs, "systemctl", f"{script}\n[ $1 != restart ] || exit 1")
+    fails = f"{{ echo 'Job for {UNIT} failed because of a timeout.' >&2; exit 1; }}"
+    put(programs, "systemctl", f"{script}\n[ $1 != restart ] || {fails}")
     with pytest.raises(SwitchError, match="did not become ready: no camera"):
         switch("new")
+    assert ModelStore().current() == SHIPPED
+
+
+def test_a_service_that_may_not_be_restarted_is_not_said_to_be_unready(
+    running, programs, monkeypatch
+):
+    put(programs, "sudo", "echo 'sudo: a password is required' >&2; exit 1")
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    with pytest.raises(SwitchError, match="a password is required; let this user") as refused:
+        switch("new")
+    assert "did not become ready" not in str(refused.value)
     assert ModelStore().current() == SHIPPED
 
 
