@@ -103,8 +103,8 @@ class RemoteCar:
             )
         if code == 127 or "command not found" in said:
             return (
-                f"{self.name}: autcar is not installed there ({last}); on the car: "
-                f"sudo /opt/autcar/a/bin/autcar service install"
+                f"{self.name}: autcar is not installed there ({last}); in a checkout on the car: "
+                f"`sudo scripts/install-pi.sh`, then `sudo autcar service install`"
             )
         return f"{self.name}: {last.removeprefix('autcar: ')}"
 

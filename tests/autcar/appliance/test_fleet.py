@@ -42,7 +42,10 @@ def test_a_question_and_its_answer(ssh, tmp_path):
     [
         ("echo 'Connection refused' >&2; exit 255", "no connection to pi@red.local: .*refused"),
         ("exit 255", "no connection to pi@red.local: exit code 255; try `ssh pi@red.local`"),
-        ("echo 'sh: autcar: not found' >&2; exit 127", "not installed there .*service install"),
+        (
+            "echo 'sh: autcar: not found' >&2; exit 127",
+            "checkout on .*install-pi.sh`, then .*service install",
+        ),
         ("echo noise >&2; echo 'autcar: no room' >&2; exit 1", "red: no room"),
     ],
 )
