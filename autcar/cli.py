@@ -54,6 +54,11 @@ class _Parser(argparse.ArgumentParser):
             known = [name for action in verb._actions for name in action.option_strings]
             near = difflib.get_close_matches(unknown[0].split("=")[0], known, 1)
             hint = f"; did you mean {near[0]}?" if near else ""
+            words = [action for action in verb._actions if not action.option_strings]
+            if unknown[0][:1] != "-" and any(action.nargs in ("*", "+") for action in words):
+                # argparse takes such words in one piece: an option stood between them.
+                names = " ".join(str(action.metavar or action.dest) for action in words)
+                hint = f" there: options go before or after {names}, not in between"
             verb.error(f"{verb.prog} takes no {' '.join(unknown)}{hint}")
         return arguments
 

@@ -78,6 +78,10 @@ def test_errors_become_messages_and_exit_codes(error, code, says, capsys):
             ["data", "list", "here", "there"],
             "autcar data list takes no there; see `autcar data list",
         ),
+        (
+            ["deploy", "pi@car.local", "--force", "models/mine"],
+            "autcar deploy takes no models/mine there: options go before or after CAR BUNDLE, not",
+        ),
         (["record", "--frames", "0"], "--frames: '0' is not a whole number from 1"),
         (["record", "--port", "99999"], "--port: '99999' is not a port from 0 (any free one) to"),
         (["drive", "--seconds", "-3"], "--seconds: '-3' is not a number of seconds above 0"),
