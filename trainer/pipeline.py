@@ -285,6 +285,7 @@ def _describe_data(
             "test": len(split.test),
         },
         "split": split.kind,
+        "shares": {"validation": settings.validation, "test": settings.test},
         "gap_s": settings.gap_s,
         "balance": settings.balance,
         "augmentation": settings.augment,

@@ -40,7 +40,8 @@ def train(recordings, folder, *more, name="mine"):
 def test_one_command_makes_a_bundle_that_answers_and_a_run_that_explains(
     recordings, tmp_path, capsys, monkeypatch
 ):
-    code = train(recordings, tmp_path, "--epochs", 8, "--learning-rate", 0.005, "--tensorboard")
+    asked = ("--learning-rate", 0.005, "--seed", 2, "--test", 0.2, "--tensorboard")
+    code = train(recordings, tmp_path, "--epochs", 8, *asked)
     printed = capsys.readouterr().out
     bundle = load_bundle(tmp_path / "mine")
     bundle.check_fits(64, 48)
@@ -62,6 +63,7 @@ def test_one_command_makes_a_bundle_that_answers_and_a_run_that_explains(
         "tensorboard", "train.log",
     }  # fmt: skip
     summary = json.loads((run / "summary.json").read_text())
+    assert summary["data"]["shares"] == {"validation": 0.15, "test": 0.2}
     assert summary["data"]["digest"] == bundle.manifest.data["digest"]
     assert len(summary["history"]["epochs"]) <= 8
     assert {p.name for p in (run / "tensorboard").iterdir()} == {"train", "validation"}

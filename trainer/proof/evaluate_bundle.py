@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from trainer.data.batches import Batches
 from trainer.data.cache import ImageCache
 from trainer.data.dataset import Dataset, load_dataset
 from trainer.data.heads import Head, Heads
-from trainer.data.split import make_split
+from trainer.data.split import KINDS, Split, make_split
 from trainer.proof.evaluation import Evaluation, Steering, evaluate, evaluate_steering
 from trainer.quiet import quiet
 
@@ -100,18 +100,22 @@ def select_frames(
     bundle: Bundle,
     data: Sequence[str | Path],
     *,
-    split: str = "auto",
-    validation: float = 0.15,
-    test: float = 0.15,
+    split: str | None = None,
+    validation: float | None = None,
+    test: float | None = None,
     include_deleted: bool = False,
-    seed: int = 0,
+    seed: int | None = None,
+    against: Bundle | None = None,
     progress: Progress | None = None,
 ) -> Selection:
     """Read recordings and choose the frames that ``bundle`` is to be tried on.
 
     ``split`` is one of :data:`trainer.data.split.KINDS` for the test part of the split that
     training makes of the same data with the same shares and seed, or ``"all"`` for
-    every frame. Raises :class:`~autcar.errors.AutcarError` for data that cannot be used.
+    every frame. What is None is as in the training of ``bundle`` where that had these
+    recordings, else as in :func:`~trainer.data.split.make_split`. Tells ``progress`` what
+    ``bundle`` and ``against`` saw of the frames. Raises
+    :class:`~autcar.errors.AutcarError` for data that cannot be used.
     """
     progress = progress or Progress()
     dataset = load_dataset(data, include_deleted=include_deleted)
@@ -122,15 +126,74 @@ def select_frames(
     blocks = _blocks(dataset)
     if split == "all":
         return Selection(dataset, before, blocks)
-    if dataset.digest() != bundle.manifest.data.get("digest"):
-        progress.say(
-            "note: these are not exactly the recordings that the bundle learned from, so the test "
-            "part may hold frames that it saw; on recordings that it never saw, say --split all"
-        )
-    rows = make_split(dataset, split, validation=validation, test=test, seed=seed).test
+    digest = dataset.digest()
+    options = {"split": split, "validation": validation, "test": test, "seed": seed}
+    asked = {name: value for name, value in options.items() if value is not None}
+    how = {**_USUAL, **_trained(bundle, digest), **asked}
+    if how["split"] not in KINDS:
+        how["split"] = _USUAL["split"]
+    rows = _parts(dataset, how).test
+    for one in filter(None, (bundle, against)):
+        for note in _seen(one, dataset, digest, how, rows):
+            progress.say(f"note: {note}")
     if not len(rows):
         raise DataError(f"the split leaves no frame to test on of {len(dataset):,}; raise --test")
     return Selection(dataset.subset(rows), before[rows], blocks[rows])
+
+
+_USUAL: dict[str, Any] = {
+    "split": "auto",
+    "validation": 0.15,
+    "test": 0.15,
+    "gap_s": 1.0,
+    "seed": 0,
+}
+
+
+def _trained(bundle: Bundle, digest: str) -> dict[str, Any]:
+    """How training split the data of ``digest``, as far as its manifest says; {} for others."""
+    data = bundle.manifest.data
+    if data.get("digest") != digest:
+        return {}
+    # Bundles of earlier versions do not tell the shares.
+    known = {**data, **data.get("shares", {})}
+    return {name: known[name] for name in _USUAL if name in known}
+
+
+def _parts(dataset: Dataset, how: dict[str, Any]) -> Split:
+    options = {name: value for name, value in how.items() if name != "split"}
+    return make_split(dataset, how["split"], **options)
+
+
+def _seen(
+    bundle: Bundle, dataset: Dataset, digest: str, how: dict[str, Any], rows: Ints
+) -> Iterator[str]:
+    """What is to be said of ``rows``, split off as ``how`` says, that ``bundle`` may have seen."""
+    trained = _trained(bundle, digest)
+    if not trained:
+        yield (
+            f"these are not exactly the recordings that {bundle.folder} learned from, so the test "
+            f"part may hold frames that it saw; on recordings that it never saw, say --split all"
+        )
+        return
+    trained = {**how, **trained}
+    if trained["split"] not in KINDS:
+        yield (
+            f"{bundle.folder} was trained on parts that cannot be made again here (split "
+            f"{trained['split']}), so the test part may hold frames that it saw"
+        )
+        return
+    parts = _parts(dataset, trained)
+    if np.array_equal(parts.test, rows):
+        return
+    learned, chosen = (
+        np.isin(rows, part, assume_unique=True).sum() for part in (parts.train, parts.validation)
+    )
+    options = " ".join(f"--{name} {trained[name]}" for name in _USUAL if name != "gap_s")
+    yield (
+        f"{bundle.folder} was trained with {options}, which leaves other frames to test on: of "
+        f"these {len(rows):,} it learned from {learned:,} and was chosen by {chosen:,}"
+    )
 
 
 def _blocks(dataset: Dataset) -> Ints:

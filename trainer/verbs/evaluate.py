@@ -20,8 +20,8 @@ examples:
   autcar eval models/mine recordings --split all --variant float32
   autcar eval models/hero people --report report        images with masks: IoU and the score
 
-By default only the test part is used, split as when training with the same --split,
---seed and data; --split all uses every frame, for data that training never saw.
+By default only the test part is used: on the recordings that the bundle was trained with, the one
+that training left; --split all uses every frame, for data that training never saw.
 """
 
 
@@ -32,11 +32,11 @@ def add_verb(verbs: Any) -> None:
     add("bundle", metavar="BUNDLE", help="the bundle's folder")
     add("data", nargs="*", metavar="DATA", help="recordings, tubs, or folders of them")
     add("--variant", help="which file of the bundle (the first, int8)")
-    add("--split", choices=(*SPLITS, "all"), default="auto", help="which frames (as in train)")
-    add("--test", type=share, default=0.15, help="share of the frames (0.15)")
-    add("--validation", type=share, default=0.15, help="share of the frames (0.15)")
+    add("--split", choices=(*SPLITS, "all"), help="which frames (as in training)")
+    add("--test", type=share, help="share of the frames (as in training, else 0.15)")
+    add("--validation", type=share, help="share of the frames (as in training, else 0.15)")
     add("--include-deleted", action="store_true", help="also frames that a tub flags as deleted")
-    add("--seed", type=natural, default=0, help="of the split (0)")
+    add("--seed", type=natural, help="of the split (as in training), and of --tracks (0)")
     add("--against", metavar="BUNDLE", help="a second bundle on the same frames")
     add("--report", type=Path, metavar="FOLDER", help="write a page, pictures and a film here")
     add("--tracks", type=natural, default=0, help="drive so many unseen simulated tracks, too (0)")
@@ -72,6 +72,7 @@ def _eval(arguments: argparse.Namespace) -> int:
             test=arguments.test,
             include_deleted=arguments.include_deleted,
             seed=arguments.seed,
+            against=bundles[1] if arguments.against else None,
             progress=progress,
         )
         answers = [
@@ -86,7 +87,7 @@ def _eval(arguments: argparse.Namespace) -> int:
                 tracks=arguments.tracks,
                 seconds=arguments.seconds,
                 difficulty=arguments.difficulty,
-                seed=arguments.seed,
+                seed=arguments.seed or 0,
                 progress=progress,
             ),
         )
@@ -96,7 +97,9 @@ def _eval(arguments: argparse.Namespace) -> int:
     parts: dict[str, Any] = {"drives": drives}
     if len(answers) == 2:
         a, b = (one.named(bundles[0].manifest.labels) for one in answers)
-        found = compare(answers[0].truth, a, b, frames.blocks[answers[0].rows], arguments.seed)
+        found = compare(
+            answers[0].truth, a, b, frames.blocks[answers[0].rows], arguments.seed or 0
+        )
         parts |= {"against": answers[1], "comparison": found}
     first = answers[0] if answers else None
     if arguments.json:

@@ -10,7 +10,10 @@ from autcar.bundle import load_bundle, shipped_bundle
 from autcar.commands import CLASSES, LABELS
 from autcar.errors import AutcarError, BundleError, DataError
 from autcar.images import read_image
+from autcar.progress import Progress
 from trainer.cli import add_verbs
+from trainer.data.dataset import load_dataset
+from trainer.data.split import make_split
 from trainer.proof.evaluate_bundle import answer_frames, bundle_heads, select_frames
 from trainer.report.evaluation_report import worst_mistakes
 
@@ -22,6 +25,14 @@ def autcar(*words):
     add_verbs(parser.add_subparsers())
     arguments = parser.parse_args([str(word) for word in words])
     return arguments.run(arguments)
+
+
+class Lines(Progress):
+    def __init__(self):
+        self.lines = []
+
+    def say(self, text):
+        self.lines.append(text)
 
 
 def edited(folder, **changes):
@@ -75,6 +86,60 @@ def test_a_bundle_of_another_task_or_variant_is_refused(recordings, tmp_path):
         evaluate_bundle(shipped_bundle(), [recordings], variant="int4")
     with pytest.raises(AutcarError, match="--tracks 8"):
         autcar("eval", shipped_bundle())
+
+
+SEED_2 = {"seed": 2, "split": "blocks", "gap_s": 1.0, "shares": {"validation": 0.2, "test": 0.25}}
+
+
+@pytest.fixture
+def trained(make_session, tmp_path):
+    """Makes bundles that say they were trained on a recording, and that recording."""
+    folder = make_session("long", 1200)
+    dataset = load_dataset(folder)
+
+    def bundle(name, **data):
+        return edited(tmp_path / name, data={"digest": dataset.digest(), **data})
+
+    return bundle, folder, dataset
+
+
+def chosen(bundle, folder, against=None, **how):
+    """The paths of the frames that are chosen, and what is said of them."""
+    said = Lines()
+    other = load_bundle(against) if against else None
+    found = select_frames(load_bundle(bundle), [folder], against=other, progress=said, **how)
+    return found.dataset.paths, said.lines
+
+
+def test_the_frames_are_those_that_training_left(trained):
+    bundle, folder, dataset = trained
+    left = make_split(dataset, "blocks", validation=0.2, test=0.25, seed=2).test
+    expected = dataset.subset(left).paths
+    assert chosen(bundle("mine", **SEED_2), folder) == (expected, [])
+    # One that does not tell its shares was trained with the usual ones, as far as one knows.
+    older = bundle("older", seed=2, split="blocks", gap_s=1.0)
+    usual = dataset.subset(make_split(dataset, "blocks", seed=2).test).paths
+    assert chosen(older, folder) == (usual, [])
+    assert chosen(older, folder, validation=0.2, test=0.25) == (expected, [])
+
+
+def test_frames_that_either_bundle_saw_are_told_of(trained):
+    bundle, folder, dataset = trained
+    mine, other = bundle("mine", **SEED_2), bundle("other", **{**SEED_2, "seed": 0})
+    parts = make_split(dataset, "blocks", validation=0.2, test=0.25, seed=0)
+    paths, (note,) = chosen(mine, folder, seed=0)
+    assert paths == dataset.subset(parts.test).paths
+    own = make_split(dataset, "blocks", validation=0.2, test=0.25, seed=2)
+    learned = len(set(own.train) & set(parts.test))
+    assert learned > 50
+    assert "mine was trained with --split blocks --validation 0.2 --test 0.25 --seed 2" in note
+    assert f"of these {len(paths)} it learned from {learned} and was chosen by" in note
+    _, (note,) = chosen(mine, folder, other)
+    assert f"{other} was trained with" in note
+    _, (note,) = chosen(mine, folder, bundle("elsewhere", digest="0"))
+    assert "not exactly the recordings that" in note
+    _, (note,) = chosen(bundle("maps", split="maps"), folder)
+    assert "parts that cannot be made again here (split maps)" in note
 
 
 def test_heads_of_a_manifest_must_fit_its_labels(tmp_path):
