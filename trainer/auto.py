@@ -26,6 +26,7 @@ from autcar.bundle import keep_earlier
 from autcar.errors import DataError, TrainingError
 from autcar.files import write_atomic
 from trainer.data.dataset import Dataset
+from trainer.learning.schedule import Level
 from trainer.learning.warm_start import SUMMARY
 from trainer.run_folder import CHECKPOINT, RunFolder
 from trainer.settings import Settings
@@ -35,9 +36,7 @@ PICTURE = "training.png"
 MOST_DEATHS = 3
 """How often in a row a run may end by itself before its first new epoch: then it is not chance."""
 
-_AUGMENTED = (
-    "default,rotation=0.5,degrees=6,shift=0.6,shift_x=0.08,shift_y=0.08,zoom=0.3,zoom_size=0.1"
-)
+_MOVED = "rotation=0.5,degrees=6,shift=0.6,shift_x=0.08,shift_y=0.08,zoom=0.3,zoom_size=0.1"
 """What changes the copies of an image: they are shown often, so that they move more, too."""
 
 
@@ -64,8 +63,10 @@ class Plan:
 
 @dataclass
 class Attempt:
-    """One run of training. ``accuracy`` is the best in validation, ``ended`` says why.
+    """One run of training. ``ended`` says why it did.
 
+    ``figures`` are those of validation, such as ``balanced_accuracy``, after the epoch that
+    was packed; ``accuracy`` is one of them, ``curve`` that one by epoch.
     ``classes`` of all are learnt. ``deaths`` counts how often its process was killed or
     hung and was begun again.
     """
@@ -80,11 +81,19 @@ class Attempt:
     start: str | None
     accuracy: float = 0.0
     curve: list[float] = field(default_factory=list)
+    figures: dict[str, float] = field(default_factory=dict)
     ended: str = ""
     reached: bool = False
     proven: bool = False
     deaths: int = 0
     seconds: float = 0.0
+
+    def meets(self, goal: str) -> bool:
+        """Whether what was packed is as good as ``goal``, such as ``"accuracy=0.9"``."""
+        name = goal.partition("=")[0].strip().removeprefix("val_")
+        figures = self.figures or {"accuracy": self.accuracy}
+        level = Level.parse(goal, [name])
+        return level is not None and name in figures and level.reached(figures[name])
 
 
 @dataclass
@@ -115,6 +124,9 @@ class State:
                 f"{path} is of other data: images came or went since; remove {path.parent}, or "
                 f"name another --output"
             )
+        if state.goal != goal:
+            for attempt in state.attempts:
+                attempt.reached = attempt.meets(goal)
         state.goal, state.done = goal, ""
         return state
 
@@ -178,14 +190,14 @@ def _next(plan: Plan, state: State, classes: int) -> Attempt | None:
         )
     last = state.attempts[-1]
     number = last.number + 1
-    if last.reached and last.classes == classes:
+    best = state.attempt(state.best) if state.best else last
+    if best.reached and best.classes == classes:
         return None
     if last.number > plan.restarts:
         return None
-    best = state.attempt(state.best) if state.best else last
     base = replace(best, number=number, start=_start(plan, state), **_BLANK)
-    if last.reached:
-        more = min(last.classes + plan.class_batch, classes)
+    if best.reached:
+        more = min(best.classes + plan.class_batch, classes)
         return replace(base, classes=more, change=f"{more} of {classes} classes")
     return _changed(base, plan, [one for one in state.attempts if one.classes == best.classes])
 
@@ -193,6 +205,7 @@ def _next(plan: Plan, state: State, classes: int) -> Attempt | None:
 _BLANK: dict[str, Any] = {
     "accuracy": 0.0,
     "curve": [],
+    "figures": {},
     "ended": "",
     "reached": False,
     "proven": False,
@@ -213,7 +226,7 @@ def _changed(base: Attempt, plan: Plan, tried: Sequence[Attempt]) -> Attempt:
         return replace(
             base,
             augment_factor=copies,
-            augment=_AUGMENTED,
+            augment=_moved(plan.settings.augment),
             change=f"{copies} augmented copies an epoch",
         )
     if turn % 3 == 1:
@@ -221,6 +234,12 @@ def _changed(base: Attempt, plan: Plan, tried: Sequence[Attempt]) -> Attempt:
         return replace(base, batch_size=size, change=f"batches of {size}")
     rate = base.learning_rate / 2
     return replace(base, learning_rate=rate, change=f"a rate of {rate:g}")
+
+
+def _moved(augment: str) -> str:
+    """``augment`` with :data:`_MOVED` in place of its preset's values; its own stay."""
+    first, *own = augment.split(",")
+    return ",".join([_MOVED, first, *own] if "=" in first else [first, _MOVED, *own])
 
 
 def _run(
@@ -262,9 +281,16 @@ def _run(
     found = json.loads((path / SUMMARY).read_text(encoding="utf-8"))
     history = found["history"]
     attempt.curve = [round(epoch["val_accuracy"], 4) for epoch in history["epochs"]]
-    attempt.accuracy = max(attempt.curve)
+    packed = history["epochs"][history["best"] - 1]
+    attempt.figures = {
+        name.removeprefix("val_"): round(value, 4)
+        for name, value in packed.items()
+        if name.startswith("val_")
+    }
+    attempt.accuracy = attempt.figures["accuracy"]
     attempt.ended = history["ended"]
-    attempt.reached = history["ended"].startswith("reached")
+    # A run that goes on was begun for the level that was asked for then.
+    attempt.reached = attempt.meets(settings.schedule.until)
     attempt.proven = code == 0
 
 
@@ -330,10 +356,14 @@ def _keep_best(plan: Plan, state: State) -> None:
     """Copy the latest run to ``best`` where it is better, or knows more classes."""
     latest = state.attempts[-1]
     before = state.attempt(state.best) if state.best else None
-    if before and (before.classes, before.accuracy) >= (latest.classes, latest.accuracy):
+    if before and _rank(before) >= _rank(latest):
         return
     _copy_whole(plan.folder / "latest", plan.folder / "best")
     state.best = latest.number
+
+
+def _rank(attempt: Attempt) -> tuple[int, bool, float]:
+    return attempt.classes, attempt.reached, attempt.accuracy
 
 
 def _copy_whole(source: Path, target: Path) -> None:

@@ -13,6 +13,8 @@ import trainer.auto as auto
 from autcar.errors import DataError, TrainingError
 from trainer.auto import STATE, Plan, train_unattended
 from trainer.data.augmentation import parse_augmentation
+from trainer.learning.checkpoint import Saved
+from trainer.learning.history import History
 from trainer.learning.schedule import Schedule
 from trainer.run_folder import RunFolder
 from trainer.settings import Settings
@@ -49,7 +51,7 @@ def trained(monkeypatch):
             (bundle / "manifest.json").write_text(str(accuracy))
             ended = "reached" if accuracy >= 0.9 else "no better for 5 epochs"
             epochs = [{"val_accuracy": accuracy / 2}, {"val_accuracy": accuracy}]
-            summary = {"history": {"epochs": epochs, "ended": ended}}
+            summary = {"history": {"epochs": epochs, "best": 2, "ended": ended}}
             (path / "summary.json").write_text(json.dumps(summary))
             return 0, "ended"
 
@@ -104,9 +106,67 @@ def test_a_stall_is_followed_by_another_attempt_from_the_best_with_one_thing_cha
     assert (copies.rotation, copies.degrees) == (0.5, 6.0)
     assert (copies.shift, copies.shift_x, copies.shift_y) == (0.6, 0.08, 0.08)
     assert (copies.zoom, copies.zoom_size) == (0.3, 0.1)
-    assert (copies.brightness_size, copies.tint_levels, copies.noise_levels) == (0.35, 30.0, 20.0)
+    assert (copies.mirror, copies.brightness) == (0, 0)
     assert state.best == 5
     assert state.done == "reached"
+
+
+@pytest.mark.parametrize("text", ["default,mirror=0,degrees=2", "mirror=0,degrees=2,noise=0.4"])
+def test_copies_keep_the_values_that_were_asked_for(plan, trained, text):
+    seen = trained(0.4, 0.95)
+    run(replace(plan, settings=replace(plan.settings, augment=text)))
+    copies = parse_augmentation(seen[1].augment)
+    assert (copies.mirror, copies.degrees, copies.noise) == (0, 2, 0.4)
+    assert (copies.rotation, copies.shift, copies.zoom) == (0.5, 0.6, 0.3)
+
+
+def aim(plan, goal):
+    return replace(
+        plan,
+        settings=replace(plan.settings, schedule=replace(plan.settings.schedule, until=goal)),
+    )
+
+
+def test_a_higher_goal_is_judged_anew_and_gone_on_for(plan, trained):
+    trained(0.903)
+    assert run(plan)[0].done == "reached"
+    seen = trained(0.92, 0.96)
+    state, lines = run(aim(plan, "accuracy=0.95"))
+    assert [one.start for one in seen] == [plan.folder / "best"] * 2
+    assert "accuracy=0.95 reached in 3 attempts: attempt 3 has 0.960" in lines[-1]
+    assert [one.reached for one in state.attempts] == [False, False, True]
+    # A goal that the best one meets asks for no further attempt.
+    trained()
+    state, lines = run(aim(plan, "val_accuracy=0.9"))
+    assert state.done == "reached"
+    assert "reached in 3 attempts: attempt 3" in lines[-1]
+
+
+def test_a_run_begun_for_a_lower_goal_is_held_to_the_higher_one(plan, trained):
+    trained(130)
+    with pytest.raises(KeyboardInterrupt):
+        run(plan)
+    RunFolder.open(plan.folder / "latest").checkpoint.save(Saved(History(), [], []))
+    seen = trained(0.91, 0.96)
+    state, _ = run(aim(plan, "accuracy=0.95"))
+    assert [one.schedule.until for one in seen] == ["accuracy=0.9", "accuracy=0.95"]
+    assert [one.reached for one in state.attempts] == [False, True]
+
+
+def test_the_accuracy_is_that_of_the_epoch_that_was_packed(plan, monkeypatch):
+    def child(plan, path, say):
+        (RunFolder.open(path).settings.output).mkdir()
+        epochs = [{"val_accuracy": 0.6, "val_loss": 0.5}, {"val_accuracy": 0.7, "val_loss": 0.9}]
+        summary = {"history": {"epochs": epochs, "best": 1, "ended": "all epochs done"}}
+        (path / "summary.json").write_text(json.dumps(summary))
+        return 0, "ended"
+
+    monkeypatch.setattr(auto, "_child", child)
+    state, lines = run(replace(plan, restarts=0))
+    assert state.attempts[0].accuracy == 0.6
+    assert state.attempts[0].figures == {"accuracy": 0.6, "loss": 0.5}
+    assert "attempt 1 has 0.600" in lines[-1]
+    assert run(aim(plan, "loss=0.5"))[0].done == "reached"
 
 
 def test_only_the_best_and_the_latest_are_kept(plan, trained):
