@@ -16,7 +16,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autcar.errors import AutcarError, DataError, DataNotFoundError, RuntimeMissingError
+from autcar.errors import (
+    AutcarError,
+    ConfigError,
+    DataError,
+    DataNotFoundError,
+    RuntimeMissingError,
+)
 from autcar.progress import Progress
 from trainer.file_lock import is_held, locked
 from trainer.learn import Frames, Network, learn, read_frames
@@ -80,16 +86,18 @@ class Sweep:
     def begin(
         cls, path: Path, settings: Settings, space: Space, trials: int, epochs: int
     ) -> Sweep:
-        """Make the study, or go on with one that is there: what was asked then holds.
+        """Make the study, or go on with one that is there: only ``trials`` may grow.
 
-        ``trials`` may grow.
+        Raises :class:`ConfigError` where that one was begun with other options.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         study = _optuna().create_study(
             storage=_storage(path), study_name=NAME, direction="maximize", load_if_exists=True
         )
         asked = study.user_attrs
-        if "settings" not in asked:
+        if "settings" in asked:
+            _check_same(path, _options(*_begun_with(asked)), _options(settings, space, epochs))
+        else:
             study.set_user_attr("settings", json.dumps(settings.as_dict()))
             study.set_user_attr("space", json.dumps(asdict(space)))
             study.set_user_attr("epochs", epochs)
@@ -105,9 +113,8 @@ class Sweep:
                 f"there is no study {path}; begin one with `autcar sweep DATA --study {path}`"
             )
         asked = _optuna().load_study(storage=_storage(path), study_name=NAME).user_attrs
-        settings = Settings.from_dict(json.loads(asked["settings"]))
-        space = Space.from_dict(json.loads(asked["space"]))
-        return cls(path, settings, space, asked["trials"], asked["epochs"])
+        settings, space, epochs = _begun_with(asked)
+        return cls(path, settings, space, asked["trials"], epochs)
 
     def work(self, settings: Settings, progress: Progress, *, wait: bool = False) -> int:
         """Do trials until as many as were asked for are begun; returns how many were done here.
@@ -263,6 +270,35 @@ class Sweep:
                 study.tell(trial, state=optuna.trial.TrialState.FAIL)
                 raise KeyboardInterrupt
             study.tell(trial, scores[learned.history.best - 1])
+
+
+def _begun_with(asked: dict[str, Any]) -> tuple[Settings, Space, int]:
+    """What the study with the attributes ``asked`` was begun with."""
+    settings = Settings.from_dict(json.loads(asked["settings"]))
+    return settings, Space.from_dict(json.loads(asked["space"])), asked["epochs"]
+
+
+def _check_same(path: Path, then: dict[str, str], now: dict[str, str]) -> None:
+    differs = [name for name, value in then.items() if value != now[name]]
+    if differs:
+        words = (f"--{x} {then[x]}" if then[x] else f"no --{x}" for x in differs)
+        raise ConfigError(
+            f"the study {path} was begun with {', '.join(words)}; say the same to go on with it, "
+            f"or name another --study"
+        )
+
+
+def _options(settings: Settings, space: Space, epochs: int) -> dict[str, str]:
+    """What a study has in common, as it is said to ``autcar sweep``; "" for what is not said."""
+    return {
+        "networks": ",".join(space.networks),
+        "augments": ",".join(space.augments),
+        "size": f"{settings.width}x{settings.height}",
+        "split": settings.split,
+        "seed": str(settings.seed),
+        "epochs": str(settings.schedule.epochs or ""),
+        "trial-epochs": str(epochs),
+    }
 
 
 def _this_worker() -> str:

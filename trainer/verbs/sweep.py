@@ -81,7 +81,8 @@ def _sweep(arguments: argparse.Namespace) -> int:
     best, score = sweep.winner()
     chosen = f"{best.network}, augmentation {best.augment}, balance {best.balance}"
     progress.say(f"the winner ({chosen}; balanced accuracy {score:.3f}) is trained in full")
-    best = replace(best, data=data, output=arguments.output, force=arguments.force)
+    told = {"output": arguments.output, "runs": arguments.run_dir, "force": arguments.force}
+    best = replace(best, data=data, **told)
     result = train_bundle(best, progress)
     print(table(result.evaluation))
     print(f"bundle {result.bundle.folder}, run {result.run}, study {sweep.path}")
