@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,7 +69,7 @@ def add_verbs(verbs: Any) -> None:
     add("--seconds", type=seconds, default=30.0, help="simulated, at most, on each of them (30)")
     add("--seed", type=natural, default=0, help="the same gives the same rounds (0)")
     add("--json", action="store_true", help="end with one line of JSON")
-    parser.set_defaults(run=_improve)
+    parser.set_defaults(run=_improve, default=parser.get_default)
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def _improve(arguments: argparse.Namespace) -> int:
             progress.say("  " + _row(rounds[-1]))
     except KeyboardInterrupt:
         print(table(rounds))
-        print(f"go on with: autcar improve --output {folder} --rounds {arguments.rounds}")
+        print(f"go on with: {_same_command(arguments)}")
         raise
     print(table(rounds))
     best = max(rounds, key=lambda found: found["metres_between"])
@@ -130,6 +131,17 @@ def _improve(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({"plan": asdict(plan), "rounds": rounds}))
     return 0 if rounds[-1]["metres_between"] > rounds[0]["metres_between"] else 1
+
+
+def _same_command(arguments: argparse.Namespace) -> str:
+    """What was typed, but for what is so by default."""
+    words = ["autcar", "improve"]
+    plan = [field.name for field in fields(Plan) if field.name in arguments]
+    for name in ("config", "output", "rounds", *plan):
+        value = getattr(arguments, name)
+        if value != arguments.default(name):
+            words += [f"--{name}", str(value)]
+    return shlex.join(words + ["--json"] * arguments.json)
 
 
 def _begin(folder: Path, plan: Plan) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """``autcar improve``: what a round gathers, and rounds that are interrupted and gone on with."""
 
 import json
+import shlex
 from dataclasses import replace
 
 import pytest
@@ -133,6 +134,24 @@ def test_what_ctrl_c_ended_is_kept_and_gone_on_with(rounds, capsys):
     assert rounds("--rounds", "3") == 0
     assert [number for number, _ in rounds.done] == [2, 3]
     assert "going on after round 1" in capsys.readouterr().out
+
+
+def test_what_ctrl_c_ended_is_gone_on_with_by_the_command_that_it_tells(
+    rounds, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "my car.toml").write_text("[camera]\nwidth = 64\nheight = 48\n")
+    monkeypatch.chdir(tmp_path)
+    rounds.interrupted = 1
+    asked = ("--difficulty", "0.5", "--frames", "40", "--seconds", "9", "--config", "my car.toml")
+    assert rounds(*asked, "--json") == 130
+    (told,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("go on with: ")]
+    _, *words = shlex.split(told.removeprefix("go on with: "))
+    assert words[-1] == "--json"
+    assert not {"--rounds", "--seed", "--tracks"} & set(words)
+    rounds.interrupted = None
+    rounds.done.clear()
+    assert main(words) == 0
+    assert rounds.done == [(number, 0.5) for number in (1, 2, 3, 4)]
 
 
 def test_a_folder_of_another_plan_or_of_something_else_is_refused(rounds, tmp_path, capsys):
