@@ -22,7 +22,7 @@ import numpy.typing as npt
 from autcar import __version__
 from autcar.bundle import MANIFEST, Bundle, keep_earlier, write_bundle
 from autcar.commands import LABELS
-from autcar.errors import BundleError, DataError
+from autcar.errors import BundleError, ConfigError, DataError
 from autcar.progress import LogProgress, Progress
 from autcar.safety import BLIND_LABELS
 from trainer.data.augmentation import parse_augmentation
@@ -138,10 +138,19 @@ def _check_same(digest: str, workers: Workers) -> None:
 
 
 def read_dataset(settings: Settings) -> Dataset:
-    """The samples that ``settings`` name. Raises as :func:`load_dataset` does."""
+    """The samples that ``settings`` name.
+
+    Raises as :func:`load_dataset` does, and :class:`ConfigError` for images with masks.
+    """
     dataset = load_dataset(
         settings.data, include_deleted=settings.include_deleted, heads=settings.heads
     )
+    if dataset.masks is not None:
+        named = " ".join(map(str, settings.data))
+        raise ConfigError(
+            f"{named}: images with masks teach to follow, where frames with a command or class "
+            f"each were expected; to follow, say `autcar train {named}`, without --task drive"
+        )
     if 0 < settings.first_classes < len(dataset.classes):
         return dataset.first_classes(settings.first_classes)
     return dataset

@@ -152,3 +152,13 @@ def test_what_does_not_fit_is_refused_before_training(people, tmp_path, words, m
 def test_recordings_have_no_masks_to_follow(make_session, tmp_path):
     with pytest.raises(DataError, match="no masks; to follow, give a folder"):
         autcar("train", make_session("one", 24), "--task", "follow", "--output", tmp_path / "x")
+
+
+def test_masks_do_not_teach_to_drive(people, tmp_path):
+    told = rf"{people}: images with masks teach to follow.* `autcar train {people}`, without"
+    with pytest.raises(ConfigError, match=told):
+        autcar("train", people, "--task", "drive", "--output", tmp_path / "x")
+    pytest.importorskip("optuna")
+    words = ("--study", tmp_path / "s.journal", "--trials", 1, "--trial-epochs", 1)
+    with pytest.raises(ConfigError, match=told):
+        autcar("sweep", people, *words, "--output", tmp_path / "x")
