@@ -11,8 +11,8 @@ import contextlib
 import json
 import platform
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +22,19 @@ import numpy.typing as npt
 from autcar import __version__
 from autcar.bundle import MANIFEST, Bundle, keep_earlier, write_bundle
 from autcar.commands import LABELS
-from autcar.errors import BundleError, ConfigError, DataError
+from autcar.errors import BundleError, ConfigError, DataError, DataNotFoundError
 from autcar.progress import LogProgress, Progress
 from autcar.safety import BLIND_LABELS
 from trainer.data.augmentation import parse_augmentation
 from trainer.data.batches import Batches
 from trainer.data.cache import ImageCache
 from trainer.data.dataset import Dataset, load_dataset
-from trainer.data.sample_list import write_sample_list
+from trainer.data.sample_list import count_learned, write_sample_list
 from trainer.data.split import Split, make_split
 from trainer.learn import Network, learn, read_frames
 from trainer.learning.history import History
 from trainer.learning.tensorboard import EventLog
-from trainer.learning.warm_start import MODEL, SUMMARY
+from trainer.learning.warm_start import MODEL, SUMMARY, model_of
 from trainer.learning.workers import Workers
 from trainer.proof.evaluation import Evaluation, Steering
 from trainer.proof.parity import prove, refuse_unproven
@@ -106,7 +106,26 @@ def read_data(settings: Settings) -> tuple[Dataset, Split]:
         gap_s=settings.gap_s,
         seed=settings.seed,
     )
-    return dataset, split
+    notes = [*split.notes, *_learned_before(settings, dataset, split)]
+    return dataset, replace(split, notes=notes)
+
+
+def _learned_before(settings: Settings, dataset: Dataset, split: Split) -> Iterator[str]:
+    """Says so where the run to begin with has learned from frames that are to be tested on."""
+    if settings.start is None:
+        return
+    try:
+        run = model_of(settings.start).parent
+    except DataNotFoundError:
+        # A run that goes on has its weights already, and needs the first one no more.
+        return
+    known = count_learned(run, dataset.subset(split.test))
+    if known:
+        yield (
+            f"{run}, whose weights this begins with, learned from {known:,} of the "
+            f"{len(split.test):,} test frames, so these flatter; on recordings that neither saw, "
+            f"say autcar eval --split all"
+        )
 
 
 def help_training(settings: Settings, progress: Progress, workers: Workers) -> None:

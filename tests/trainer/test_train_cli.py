@@ -1,6 +1,7 @@
 import argparse
 import itertools
 import json
+import shutil
 import subprocess
 import sys
 
@@ -11,6 +12,9 @@ from autcar.commands import CLASSES
 from autcar.errors import AutcarError, BundleError, ConfigError, DataNotFoundError, ParityError
 from autcar.interpreter import Interpreter
 from trainer.cli import add_verbs
+from trainer.data.dataset import load_dataset
+from trainer.data.sample_list import count_learned
+from trainer.data.split import make_split
 from trainer.learning.distillation import load_teachers
 
 pytest.importorskip("keras")
@@ -38,7 +42,7 @@ def train(recordings, folder, *more, name="mine"):
 
 
 def test_one_command_makes_a_bundle_that_answers_and_a_run_that_explains(
-    recordings, tmp_path, capsys, monkeypatch
+    recordings, make_session, tmp_path, capsys, monkeypatch
 ):
     asked = ("--learning-rate", 0.005, "--seed", 2, "--test", 0.2, "--tensorboard")
     code = train(recordings, tmp_path, "--epochs", 8, *asked)
@@ -85,6 +89,19 @@ def test_one_command_makes_a_bundle_that_answers_and_a_run_that_explains(
         return lambda images: asked.append(images.shape) or teacher(images)
 
     monkeypatch.setattr("trainer.learn.load_teachers", load_watched)
+    # New recordings draw the split anew: the test part holds frames that were learnt.
+    longer = make_session("three", 240, first=480).parent
+    begin = ("--from", run, "--epochs", 1, "--force")
+    train(longer, tmp_path, *begin, name="on")
+    data = load_bundle(tmp_path / "on").manifest.data
+    (note,) = [note for note in data["notes"] if "whose weights this begins with" in note]
+    known = count_learned(run, load_dataset(longer).subset(make_split(load_dataset(longer)).test))
+    assert 0 < known < data["parts"]["test"]
+    assert f"learned from {known} of the {data['parts']['test']} test frames" in note
+    assert f"note: {note}" in capsys.readouterr().out
+    assert f"- {note}" in (tmp_path / "on" / "card.md").read_text()
+    shutil.rmtree(longer / "three")
+
     taught = ("--teacher", tmp_path / "mine", "--network", "star", "--epochs", 1, "--force")
     train(recordings, tmp_path, *taught, name="small")
     assert set(asked) == {(None, 48, 64, 3)}

@@ -32,3 +32,32 @@ def write_sample_list(folder: Path, dataset: Dataset, split: Split) -> Path:
         samples = zip(parts, dataset.groups.tolist(), dataset.lines(), strict=True)
         file.writelines(f"{part}\t{group}\t{line}" for part, group, line in samples)
     return aside.rename(path)
+
+
+def count_learned(folder: Path, dataset: Dataset) -> int:
+    """How many samples of ``dataset`` the run in ``folder`` trained on; 0 where it has no list.
+
+    A sample is known by its group's name, its path in there and its size, wherever the data
+    lies and whatever the label is by now.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return 0
+    names = [dataset.group_names[group] for group in dataset.groups.tolist()]
+    mine = set(map(_sample, names, dataset.lines()))
+    groups: list[str] = []
+    learned = set()
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        for line in file:
+            if line.startswith("# group "):
+                groups.append(line.split("\t")[1])
+                continue
+            part, group, sample = line.split("\t", 2)
+            if part == PARTS[0]:
+                learned.add(_sample(groups[int(group)], sample))
+    return len(mine & learned)
+
+
+def _sample(group: str, line: str) -> tuple[str, str, str]:
+    name, _, size = line.rstrip("\n").split("\t")[:3]
+    return group, name, size

@@ -1,12 +1,13 @@
 import gzip
 import hashlib
+import shutil
 
 import numpy as np
 import pytest
 
 from autcar.images import write_png
 from trainer.data.dataset import load_dataset
-from trainer.data.sample_list import FILE, write_sample_list
+from trainer.data.sample_list import FILE, count_learned, write_sample_list
 from trainer.data.split import make_split
 
 
@@ -51,3 +52,20 @@ def test_masks_are_listed_and_hashed(tmp_path):
     assert samples[0][2].split("\t")[3] == "0.png"
     hashed = hashlib.sha256("".join(line for _, _, line in samples).encode()).hexdigest()
     assert hashed == dataset.digest()
+
+
+def test_samples_are_known_again_elsewhere_under_another_label_and_among_others(
+    make_session, tmp_path
+):
+    folder = make_session("mine", frames=600)
+    before = load_dataset(folder)
+    split = make_split(before)
+    write_sample_list(tmp_path, before, split)
+    make_session("another", frames=60, first=600)
+    moved = shutil.move(folder.parent, tmp_path / "moved")
+    after = load_dataset(moved)
+    assert after.group_names == ("another", "mine")
+    after.labels[:] = 0
+    assert count_learned(tmp_path, after) == len(split.train)
+    assert count_learned(tmp_path, after.subset(60 + split.test)) == 0
+    assert count_learned(tmp_path / "none", after) == 0
