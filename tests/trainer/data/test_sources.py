@@ -1,4 +1,5 @@
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -211,6 +212,58 @@ def test_images_pair_with_their_masks(tmp_path):
     before = dataset.digest()
     write_png(tmp_path / "follow" / "masks" / "run1_mask_00001.png", mask_of(100))
     assert dataset.digest() != before
+
+
+def write_named(root, pairs):
+    """Images and masks of the names in ``pairs``; image ``i`` has ``i`` pixels of the hero."""
+    for folder in ("images", "masks"):
+        (root / folder).mkdir(parents=True)
+    for number, (image, mask) in enumerate(pairs):
+        write_png(root / "images" / image, picture(number, 16, 12))
+        write_png(root / "masks" / mask, mask_of(number))
+    return root
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("frame{}.png", "frame{}_mask.png"),
+        ("image{}.png", "mask{}.png"),
+        ("cam{}.png", "cam{}_mask.png"),
+        ("photo_{}.png", "truth_{:03}.png"),
+    ],
+)
+def test_numbers_that_are_not_padded_pair_all_the_same(tmp_path, image, mask):
+    pairs = {image.format(number): mask.format(number) for number in range(12)}
+    dataset = load_dataset(write_named(tmp_path / "follow", pairs.items()))
+    found = [
+        (Path(path).name, Path(truth).name)
+        for path, truth in zip(dataset.paths, dataset.masks, strict=True)
+    ]
+    assert len(found) == 12
+    assert dict(found) == pairs
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        [("a1.png", "b1.png"), ("a2.png", "b3.png")],
+        [("anna.png", "x.png"), ("ben.png", "y.png")],
+        [("anna_1.png", "x_1.png"), ("ben_1.png", "y_1.png")],
+    ],
+)
+def test_names_that_say_nothing_pair_nothing(tmp_path, pairs):
+    root = write_named(tmp_path / "follow", pairs)
+    with pytest.raises(
+        DataError, match=r"images/.*png and mask .*masks/.*png would be .*like its image"
+    ):
+        load_dataset(root)
+
+
+def test_as_many_images_and_masks_of_other_names_are_an_error(tmp_path):
+    pairs = [("a_cam1.png", "a_mask.png"), ("a_cam2.png", "b_mask.png"), ("b.png", "mask_b.png")]
+    with pytest.raises(DataError, match=r"a_cam2\.png has no mask"):
+        load_dataset(write_named(tmp_path / "follow", pairs))
 
 
 def test_a_mask_kept_as_jpeg_is_read_by_its_nearest_colours(tmp_path):

@@ -7,7 +7,7 @@ image and shows what each pixel belongs to by its colour.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections import Counter
 from pathlib import Path
 
 import cv2
@@ -110,27 +110,56 @@ def _pair(folder: Path) -> tuple[list[str], list[str]]:
     images, masks = (_files(folder / name) for name in ("images", "masks"))
     if not images:
         raise DataError(f"{folder / 'images'} has no image (.jpg, .jpeg or .png)")
-    keys, mask_keys = [_key(path) for path in images], [_key(path) for path in masks]
-    lone = _without(images, keys, mask_keys), _without(masks, mask_keys, keys)
-    if len(images) != len(masks) or (lone[0] and len(lone[0]) < len(images)):
-        named = lone[0] or lone[1] or images[len(masks) :] or masks[len(images) :]
-        what = "mask" if lone[0] or len(images) > len(masks) else "image"
+    lone = _without(images, masks), _without(masks, images)
+    if len(images) != len(masks) or 0 < len(lone[0]) < len(images):
+        named, what = (lone[0], "mask") if lone[0] else (lone[1], "image")
         raise DataError(
             f"{folder} has {len(images):,} images and {len(masks):,} masks, which must pair one "
             f"to one by name: {named[0]} has no {what}; add it, or delete this one"
         )
+    return _by_numbers(images, masks) if lone[0] else (images, masks)
+
+
+def _by_numbers(images: list[str], masks: list[str]) -> tuple[list[str], list[str]]:
+    """Pairs of images and masks that have only numbers in common, none of them twice."""
+    images, masks = (
+        sorted(paths, key=lambda path: _numbers(_key(path))) for paths in (images, masks)
+    )
+    seen: set[tuple[int, ...]] = set()
+    for image, mask in zip(images, masks, strict=True):
+        numbers = _numbers(_key(image))
+        if numbers != _numbers(_key(mask)) or numbers in seen:
+            raise DataError(
+                f"image {image} and mask {mask} would be a pair only by the order of names; name "
+                f"each mask like its image, such as {Path(image).stem}_mask.png"
+            )
+        seen.add(numbers)
     return images, masks
 
 
 def _files(folder: Path) -> list[str]:
-    return sorted(str(path) for path in folder.iterdir() if path.name.lower().endswith(SUFFIXES))
+    """The pictures in ``folder`` by key, those of one key by number: camera 9 before 10."""
+    paths = [str(path) for path in folder.iterdir() if path.name.lower().endswith(SUFFIXES)]
+    return sorted(paths, key=lambda path: (_key(path), _numbers(Path(path).stem), path))
 
 
 def _key(path: str) -> str:
     """What an image and its mask have in common: the name without camera or mask."""
-    return re.sub(r"_?(cam\d*|mask|image)_?", "_", Path(path).stem)
+    return re.sub(r"_?(cam\d*|mask|image)_?", "_", Path(path).stem).strip("_")
 
 
-def _without(paths: list[str], keys: list[str], others: Iterable[str]) -> list[str]:
-    known = set(others)
-    return [path for path, key in zip(paths, keys, strict=True) if key not in known]
+def _numbers(name: str) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", name)))
+
+
+def _without(paths: list[str], others: list[str]) -> list[str]:
+    """Those of ``paths`` whose key none of ``others`` is left for."""
+    left = Counter(map(_key, others))
+    lone = []
+    for path in paths:
+        key = _key(path)
+        if left[key]:
+            left[key] -= 1
+        else:
+            lone.append(path)
+    return lone
