@@ -142,6 +142,7 @@ class Calibration:
                 break
             self.settings |= _TWO_SIDED
         if not exact:
+            self.settings["trim"] = 0.0  # else only what it leaves of the pull is measured
             self._dead_band()
             self._trim()
 
@@ -149,7 +150,9 @@ class Calibration:
         """Direction and centre of the steering, direction and dead band of the throttle."""
         self.settings |= {"invert_steering": False, "invert_throttle": False, "dead_band": 0.0}
         self._ask("lift the car: no wheel may touch anything. Enter when it is so", "")
+        self._steering_direction()
         centre = float(self.settings.get("centre_us", 1500.0))
+        too_short = "r" if self.settings["invert_steering"] else "l"  # where such a pulse points
         while True:
             self.settings["centre_us"] = centre
             straight = self._see(
@@ -160,15 +163,26 @@ class Calibration:
             )
             if straight == "y":
                 break
-            side = 1 if straight == "l" else -1
+            side = 1 if straight == too_short else -1
             centre = min(max(centre + 20.0 * side, 800.0), 2200.0)
-        # So little throttle that the car does not move.
-        way = self._see("do they point to the left (l) or right (r)? (a: again)", "lr", 0.01, 0.03)
-        self.settings["invert_steering"] = way == "r"
         question = "do the driven wheels turn forwards (f) or backwards (b)? (a: again)"
         turned = self._see(question, "fb", 0.5, 0.5)
         self.settings["invert_throttle"] = turned == "b"
         self._dead_band()
+
+    def _steering_direction(self) -> None:
+        """Steer right, then left: off centre, only the two together tell which is which."""
+        question = (
+            "the front wheels took two positions: was the second further left (l) or further "
+            "right (r) than the first? (a: again)"
+        )
+        way = "a"
+        while way == "a":
+            # So little throttle that the car does not move.
+            self._move(0.03, 0.01, 1.0)
+            self._move(0.01, 0.03, 1.0)
+            way = self._ask(question, "lra")
+        self.settings["invert_steering"] = way == "r"
 
     def _one_wheel(self, pins: str, left: float, right: float) -> tuple[str, str]:
         """Which wheel turns that hangs on these pins, and which way."""
