@@ -20,7 +20,7 @@ examples:
   autcar data export recordings/lap1 --as tub --to tub
   autcar data trim recordings/lap1 --last 5          softly delete the last 5 seconds
   autcar data trim recordings/lap1 --undo            and take it back
-  autcar data merge recordings/lap1 recordings/lap2 --to recordings/both
+  autcar data merge recordings/lap1 recordings/lap2 --to merged/both
   autcar data make-follow people                     simulated people and masks, to train on
   autcar data pull pi@car.local                      bring what the car recorded; it resumes
   autcar data augment-preview recordings             what training does to the frames, as PNG
