@@ -26,6 +26,9 @@ from autcar.recording.tub import TubFrame, is_tub, read_tub, write_tub
 PAUSE_NS = 10_000_000_000
 """Between two sessions that are merged into one."""
 
+INTERVAL_NS = 500_000_000
+"""Between frames that carry no time, where a time is needed."""
+
 Progress = Callable[[int, int], None]
 
 
@@ -119,10 +122,10 @@ def merge(
     done = end_ns = 0
     with _writer(first, target.parent, target.name, car) as writer:
         for session in sessions:
-            begin_ns = session.records[0].time_ns or 0
-            shift_ns = max(0, end_ns + PAUSE_NS - begin_ns) if done else 0
-            for record in session.records:
-                end_ns = (record.time_ns or 0) + shift_ns
+            times_ns = _times_ns(session)
+            shift_ns = max(0, end_ns + PAUSE_NS - times_ns[0]) if done else 0
+            for record, time_ns in zip(session.records, times_ns, strict=True):
+                end_ns = time_ns + shift_ns
                 _copy(record, writer, end_ns)
                 done += 1
                 progress(done, total)
@@ -155,6 +158,14 @@ def _copy(record: Record, writer: SessionWriter, time_ns: int | None) -> None:
     writer.append(data, time_ns, record.sequence, record.command, source)
 
 
+def _times_ns(session: Session) -> list[int]:
+    """A time for each record: its own, or :data:`INTERVAL_NS` apart where one has none."""
+    times = [record.time_ns for record in session.records if record.time_ns is not None]
+    if len(times) == len(session.records):
+        return times
+    return [number * INTERVAL_NS for number in range(len(session.records))]
+
+
 def _tub_frames(session: Session) -> list[TubFrame]:
     rows = session.records[-1].row + 1
     gone = deleted_rows(session.folder, rows) if is_session(session.folder) else set()
@@ -162,10 +173,9 @@ def _tub_frames(session: Session) -> list[TubFrame]:
         TubFrame(
             record.image,
             record.command,
-            # Tubs need a time; frames without one are put half a second apart.
-            record.time_ns if record.time_ns is not None else number * 500_000_000,
+            time_ns,
             record.source not in ("pilot", "expert"),
             record.row in gone,
         )
-        for number, record in enumerate(session.records)
+        for record, time_ns in zip(session.records, _times_ns(session), strict=True)
     ]

@@ -159,3 +159,14 @@ def test_merged_sessions_follow_one_another(make_session, tmp_path):
     times = [record.time_ns for record in merged.records]
     assert times == sorted(times)
     assert times[10] - times[9] == 10_000_000_000
+
+
+def test_merged_sessions_without_times_get_them(make_session, tmp_path):
+    """AutCar's layout has none; all at one time would be one block of a split."""
+    old = [tmp_path / "old1", tmp_path / "old2"]
+    for folder in old:
+        export_recordings([make_session(folder.name, 12)], folder, "autcar")
+    merged = read_session(merge([*old, make_session("new", 12)], tmp_path / "all"))
+    steps = np.diff([record.time_ns for record in merged.records]) / 1e9
+    old_steps = [0.5] * 11
+    assert steps.tolist() == [*old_steps, 10.0, *old_steps, 10.0, *[0.05] * 11]
