@@ -58,9 +58,9 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def picture(index: int, width: int = 64, height: int = 48, place: str = "") -> np.ndarray:
-    """A picture that shows its command by where a bright column stands, with ``place``'s noise."""
-    generator = np.random.default_rng([index, *place.encode()])
+def picture(index: int, width: int = 64, height: int = 48) -> np.ndarray:
+    """A picture that shows its command by where a bright column stands, with noise."""
+    generator = np.random.default_rng(index)
     image = generator.integers(40, 90, (height, width, 3), dtype=np.uint8)
     column = (index % len(CLASSES)) * width // len(CLASSES)
     image[:, column : column + width // len(CLASSES)] += 120
@@ -88,7 +88,7 @@ def make_session(tmp_path: Path) -> MakeSession:
             clock=lambda: datetime(2000, 1, 1, tzinfo=UTC),
         ) as writer:
             for index in range(first, first + frames):
-                frame = Frame(picture(index, width, height, name), index, index * 50_000_000)
+                frame = Frame(picture(index, width, height), index, index * 50_000_000)
                 writer.write(frame, commands(index), "human")
         return writer.folder
 

@@ -21,7 +21,6 @@ from autcar.recording.tub import TubMapping
 from trainer.data.heads import Heads, sort_names
 from trainer.data.sources import find_sources, read_source
 from trainer.data.sources.columns import Columns
-from trainer.data.sources.twins import drop_copies
 
 PARTS = ("training", "validation", "test")
 
@@ -137,8 +136,7 @@ def load_dataset(
     turns a tub's angle and throttle into commands. Commands that can be driven
     but are no class become their nearest class. ``heads`` names the parts that each
     class is a tuple of, as :meth:`trainer.data.heads.Heads.parse` takes them apart, or is
-    ``("drive",)`` for the 12 commands. A folder that is given twice is read once, and
-    of images that several recordings have, byte for byte, only the first is taken. In a
+    ``("drive",)`` for the 12 commands. A folder that is given twice is read once. In a
     folder of recordings, one that cannot be used is a problem; given by name it is an
     error.
 
@@ -178,10 +176,6 @@ def load_dataset(
         detail = f"; first problem: {problems[0]}" if problems else ""
         given = ", ".join(map(str, inputs)) or "no folder"
         raise DataError(f"{given}: no usable recording{detail}; record one with `autcar record`")
-    copies = drop_copies(parts)
-    if copies:
-        notes.append(copies)
-        parts = [part for part in parts if len(part)]
     dataset = dataset_of(parts, problems, notes)
     _check_classes(dataset)
     if heads is None:

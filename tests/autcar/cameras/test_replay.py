@@ -32,7 +32,7 @@ def test_a_session_is_played_in_order_to_its_end(make_session):
     assert [frame.sequence for frame in frames] == sorted({frame.sequence for frame in frames})
     assert frames[-1].sequence == 5
     for frame in frames:
-        away = frame.image.astype(int) - picture(frame.sequence, place="session")
+        away = frame.image.astype(int) - picture(frame.sequence)
         assert np.abs(away).mean() < 30
     assert time.monotonic_ns() - frames[-1].time_ns < 1e9
 

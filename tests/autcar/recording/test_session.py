@@ -37,7 +37,7 @@ def test_what_is_written_is_read_back(make_session):
     assert {record.source for record in session.records} == {"human"}
     image = read_image(session.records[5].image)
     assert image.shape == (48, 64, 3)
-    assert np.abs(image.astype(int) - picture(5, place="session")).mean() < 12
+    assert np.abs(image.astype(int) - picture(5)).mean() < 12
     info = json.loads((folder / "session.json").read_text())
     assert (info["schema"], info["frames"]) == (1, 24)
     assert info["camera"] == {"width": 64, "height": 48, "fps": 20.0, "color": "RGB"}
@@ -77,7 +77,7 @@ def test_autcars_own_recordings_are_read(tmp_path):
 
 
 def test_the_same_frames_write_the_same_bytes(make_session):
-    first, second = make_session("one", frames=12), make_session("one", frames=12)
+    first, second = make_session("one", frames=12), make_session("two", frames=12)
     for path in sorted(p for p in first.rglob("*") if p.is_file()):
         assert path.read_bytes() == (second / path.relative_to(first)).read_bytes(), path.name
 

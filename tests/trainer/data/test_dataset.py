@@ -1,6 +1,5 @@
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,11 +7,8 @@ import pytest
 from autcar.commands import CLASSES, LABELS, Command
 from autcar.errors import DataError, DataNotFoundError
 from autcar.images import encode_jpeg
-from autcar.recording.conversion import merge
 from tests.conftest import SHARED_DATA, picture
 from trainer.data.dataset import load_dataset
-from trainer.data.sources import twins
-from trainer.data.split import make_split
 
 REAL_TUB = SHARED_DATA / "tub_formula_usi"
 needs_real_tub = pytest.mark.skipif(not REAL_TUB.is_dir(), reason=f"{REAL_TUB} is not here")
@@ -149,48 +145,6 @@ def test_byte_identical_twins_are_dropped_and_noted(tmp_path):
         "tub: 2 images stand there more than once, byte for byte; "
         "frames left out: 1 repeats, 2 whose commands contradict" in dataset.notes
     )
-
-
-def test_what_was_merged_is_not_learned_and_tested_at_once(make_session):
-    folders = [make_session("lap1", frames=60), make_session("lap2", frames=36)]
-    recordings = folders[0].parent
-    merge(folders, recordings / "both")
-    dataset = load_dataset(recordings)
-    assert dataset.group_names == ("both",)
-    assert len(dataset) == 96
-    assert "96 images left out that an earlier recording has, too, byte for byte" in dataset.notes
-    split = make_split(dataset)
-    shown = [{Path(dataset.paths[i]).read_bytes() for i in rows} for rows in
-             (split.train, split.validation, split.test)]  # fmt: skip
-    assert not (shown[0] & (shown[1] | shown[2]))
-    assert len(load_dataset([*folders, recordings])) == 96
-    make_session("lap3", frames=12)
-    assert load_dataset(recordings).group_names == ("both", "lap3")
-
-
-def test_twins_within_a_recording_of_ours_stay(make_session):
-    folder, other = make_session("a", frames=24), make_session("b", frames=24)
-    images = folder / "images"
-    shutil.copy(images / "00000003.jpg", images / "00000004.jpg")
-    shutil.copy(images / "00000003.jpg", other / "images" / "00000007.jpg")
-    dataset = load_dataset(folder.parent)
-    assert np.bincount(dataset.groups).tolist() == [24, 23]
-    assert not any(path.endswith("b/images/00000007.jpg") for path in dataset.paths)
-
-
-def test_only_files_of_one_size_in_two_places_are_read(tmp_path, monkeypatch):
-    for name, data in {"a": b"1", "b": b"2", "c": b"333", "d": b"4444", "e": b"333"}.items():
-        (tmp_path / name).write_bytes(data)
-    paths = [str(tmp_path / name) for name in "abcde"]
-    opened = []
-
-    def spied(path, mode):
-        opened.append(Path(path).name)
-        return open(path, mode)
-
-    monkeypatch.setattr(twins, "open", spied, raising=False)
-    assert twins.twin_groups(paths, [0, 0, 0, 1, 1]) == [[2, 4]]
-    assert opened == ["c", "e"]
 
 
 def test_a_missing_folder(tmp_path):

@@ -26,7 +26,7 @@ def write_pictures(root, places, count=3, size=(16, 12)):
     for number, place in enumerate(places):
         (root / place).mkdir(parents=True, exist_ok=True)
         for i in range(count):
-            image = picture(number * count + i, *size, root.name)
+            image = picture(number * count + i, *size)
             if i % 2:
                 (root / place / f"{i}.JPG").write_bytes(encode_jpeg(image))
             else:

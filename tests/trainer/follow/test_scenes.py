@@ -22,7 +22,7 @@ def crops(scenes, **how):
 
 
 def test_scenes_hold_each_image_with_its_mask(scenes):
-    image, mask = scene(4, place="people")
+    image, mask = scene(4)
     assert scenes.images.shape == (12, 64, 64, 3)
     np.testing.assert_array_equal(scenes.images[4], image)
     np.testing.assert_array_equal(scenes.masks[4], mask.argmax(axis=2))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,6 @@ import numpy as np
 from autcar.recording.session import SOURCES
 from autcar.recording.tub import TubMapping, read_tub
 from trainer.data.sources.columns import Columns
-from trainer.data.sources.twins import twin_groups
 
 
 def read_tub_columns(folder: Path, *, include_deleted: bool, mapping: TubMapping) -> Columns:
@@ -68,3 +70,16 @@ def _drop_twins(columns: Columns) -> None:
             f"{columns.root.name}: {len(twins)} images stand there more than once, byte for byte; "
             f"frames left out: {repeated} repeats, {contradicting} whose commands contradict"
         )
+
+
+def twin_groups(paths: Sequence[str]) -> list[list[int]]:
+    """Rows of byte-identical files, two or more a list, each in rising order."""
+    by_size: defaultdict[int, list[int]] = defaultdict(list)
+    for row, path in enumerate(paths):
+        by_size[Path(path).stat().st_size].append(row)
+    by_content: defaultdict[bytes, list[int]] = defaultdict(list)
+    for rows in by_size.values():
+        if len(rows) > 1:
+            for row in rows:
+                by_content[hashlib.sha256(Path(paths[row]).read_bytes()).digest()].append(row)
+    return [rows for rows in by_content.values() if len(rows) > 1]
