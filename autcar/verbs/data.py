@@ -320,6 +320,11 @@ def _merge(arguments: argparse.Namespace) -> int:
         progress=lambda done, total: progress.step("merging", done, total),
     )
     print(f"merged into {folder}")
+    if any(Path(part).resolve().parent == folder.resolve().parent for part in arguments.folders):
+        print(
+            f"note: its parts lie beside it, so `autcar train {folder.parent}` would learn from "
+            f"each frame twice and test on what it learned; move one of them away"
+        )
     return 0
 
 

@@ -6,6 +6,7 @@ Scoring a bundle needs no TensorFlow: it runs on the car, too.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from autcar.images import write_png
 from autcar.interpreter import Interpreter
 from autcar.progress import Progress
 from trainer.data.dataset import Dataset, load_dataset
+from trainer.data.split import KINDS, Split, make_split
 from trainer.follow.scenes import Images, Indices, Scenes
 from trainer.follow.segmentation import Segmentation, Tally, subset_of_folder
 from trainer.quiet import quiet
@@ -37,12 +39,17 @@ def evaluate_follow(
     data: Sequence[str | Path],
     *,
     variant: str | None = None,
+    split: str | None = None,
+    validation: float | None = None,
+    seed: int | None = None,
     progress: Progress | None = None,
     picture: Path | None = None,
 ) -> Segmentation:
     """Score a bundle's variant (the first by default) on images with masks.
 
-    Of data in parts, those for training are left out. Folders that are named as the
+    ``split`` is one of :data:`trainer.data.split.KINDS` for what training holds out of the
+    same data with the same share and seed, or ``"all"``. What is None is as in the training
+    of ``bundle`` where that had these images. Folders that are named as the
     project names them (``following_images``, ``patrol_non_targ``, ``patrol_with_targ``)
     say whether the hero is close, not there or far; elsewhere the hero's size does.
     ``picture`` is a PNG to write, of images, truth and answers. Raises
@@ -62,9 +69,28 @@ def evaluate_follow(
             f"bundle {bundle.folder} tells {', '.join(manifest.labels)} apart, the masks show "
             f"{', '.join(dataset.classes)}; train one on such masks with `autcar train`"
         )
-    if dataset.parts is not None:
-        progress.say("of images in parts, those to train on are left out")
-        dataset = dataset.subset(np.flatnonzero(dataset.parts > 0))
+    if split != "all":
+        trained = manifest.data if dataset.digest() == manifest.data.get("digest") else {}
+        if not trained:
+            progress.say(
+                "note: these are not exactly the images that the bundle learned from, so those "
+                "held out may be some that it saw; on images that it never saw, say --split all"
+            )
+        kind = split or trained.get("split")
+        if validation is None:
+            validation = trained.get("shares", {}).get("validation", 0.15)
+        rows = split_masked(
+            dataset,
+            kind if kind in KINDS else "auto",
+            validation=validation,
+            seed=trained.get("seed", 0) if seed is None else seed,
+        ).validation
+        if not len(rows):
+            raise DataError(
+                f"the split holds out none of {len(dataset):,} images; raise --validation, or "
+                f"say --split all for images that training never saw"
+            )
+        dataset = dataset.subset(rows)
     scenes = read_scenes(dataset, manifest.height, manifest.width, progress)
     rows = np.flatnonzero(scenes.usable)
     network = file_network(bundle.path(chosen).read_bytes())
@@ -83,6 +109,16 @@ def load_masked(data: Sequence[str | Path]) -> Dataset:
             f"to follow, give a folder with the folders images and masks in it"
         )
     return dataset
+
+
+def split_masked(dataset: Dataset, kind: str, *, validation: float, seed: int) -> Split:
+    """A split in two: images to train on, and as ``validation`` all that are held out.
+
+    Raises as :func:`make_split` does.
+    """
+    split = make_split(dataset, kind, validation=validation, test=0.0, seed=seed)
+    held_out = np.sort(np.concatenate([split.validation, split.test]))
+    return replace(split, validation=held_out, test=held_out[:0])
 
 
 def read_scenes(dataset: Dataset, height: int, width: int, progress: Progress) -> Scenes:

@@ -25,7 +25,7 @@ from autcar.images import read_image, write_png
 from autcar.progress import LogProgress, Progress
 from trainer import networks
 from trainer.data.dataset import Dataset
-from trainer.data.split import Split, make_split
+from trainer.data.split import Split
 from trainer.follow.card import write_follow_card
 from trainer.follow.evaluate import (
     Network,
@@ -36,6 +36,7 @@ from trainer.follow.evaluate import (
     score,
     sheet,
     some_of,
+    split_masked,
 )
 from trainer.follow.scenes import PLAIN, Crops, Cutting, Indices, Scenes
 from trainer.follow.segmentation import Segmentation
@@ -137,8 +138,8 @@ def train_follow(settings: FollowSettings, progress: Progress | None = None) -> 
     progress = progress or Progress()
     check_output(settings.output)
     dataset = load_masked(settings.data)
-    split = make_split(
-        dataset, settings.split, validation=settings.validation, test=0.0, seed=settings.seed
+    split = split_masked(
+        dataset, settings.split, validation=settings.validation, seed=settings.seed
     )
     seed_everything(settings.seed)
     width, height = settings.size or _size_of(dataset.paths[0])
@@ -166,16 +167,15 @@ def _size_of(path: str) -> tuple[int, int]:
 
 
 def _usable(split: Split, scenes: Scenes) -> Split:
-    """``split`` with all that is held out to validate on, and what is usable only."""
+    """What is usable of ``split``."""
     train = split.train[scenes.usable[split.train]]
-    held_out = np.concatenate([split.validation, split.test])
-    held_out = np.sort(held_out[scenes.usable[held_out]])
+    held_out = split.validation[scenes.usable[split.validation]]
     if not (len(train) and len(held_out)):
         raise DataError(
             f"there are {len(train):,} images to train and {len(held_out):,} to validate on; "
             f"give more, or a larger share with --validation"
         )
-    return Split(train, held_out, held_out[:0], split.notes, split.kind)
+    return replace(split, train=train, validation=held_out)
 
 
 def _learn(
@@ -312,6 +312,7 @@ def _finish(
         "recorded": dataset.counts(),
         "parts": {"training": len(split.train), "validation": len(rows)},
         "split": split.kind,
+        "shares": {"validation": settings.validation},
         "seed": settings.seed,
         "notes": [*dataset.notes, *split.notes],
     }

@@ -6,8 +6,6 @@ import argparse
 from dataclasses import fields
 from typing import Any
 
-from autcar.errors import ConfigError
-
 SPLITS = ("auto", "blocks", "last", "session", "source", "folders")
 
 
@@ -47,10 +45,3 @@ def asked_schedule(arguments: argparse.Namespace) -> dict[str, Any]:
 
     asked = {field.name: getattr(arguments, field.name, None) for field in fields(Schedule)}
     return {key: value for key, value in asked.items() if value is not None}
-
-
-def refuse(arguments: argparse.Namespace, *options: str) -> None:
-    """Raise :class:`ConfigError` for what was asked and does not apply to masks."""
-    for option in options:
-        if getattr(arguments, option):
-            raise ConfigError(f"--{option} is not for images with masks; leave it out")

@@ -21,7 +21,8 @@ examples:
   autcar eval models/hero people --report report        images with masks: IoU and the score
 
 By default only the test part is used: on the recordings that the bundle was trained with, the one
-that training left; --split all uses every frame, for data that training never saw.
+that training left; --split all uses every frame, for data that training never saw. Of images
+with masks all that training held out is the test part.
 """
 
 
@@ -43,10 +44,10 @@ def add_verb(verbs: Any) -> None:
     add("--seconds", type=seconds, default=30.0, help="simulated, at most, on each of them (30)")
     add("--difficulty", type=share, default=0.5, help="of the tracks, 0 easy … 1 hard (0.5)")
     add("--json", action="store_true", help="print one JSON object instead")
-    parser.set_defaults(run=_eval)
+    parser.set_defaults(run=lambda arguments: _eval(parser, arguments))
 
 
-def _eval(arguments: argparse.Namespace) -> int:
+def _eval(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     from autcar.bundle import load_bundle
     from autcar.errors import DataError
     from autcar.progress import Progress, terminal_progress
@@ -55,7 +56,7 @@ def _eval(arguments: argparse.Namespace) -> int:
     from trainer.proof.evaluate_bundle import answer_frames, select_frames
 
     if load_bundle(arguments.bundle).manifest.task == "follow":
-        return eval_masks(arguments)
+        return eval_masks(parser, arguments)
     if not arguments.data and arguments.tracks < 1:
         raise DataError("nothing to try it on; give recordings, or --tracks 8 to drive simulated")
     progress = Progress() if arguments.json else terminal_progress()

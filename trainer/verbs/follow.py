@@ -6,17 +6,31 @@ import argparse
 import json
 from dataclasses import replace
 
+from autcar.arguments import refuse_unused
 from autcar.errors import ConfigError
-from trainer.verbs.arguments import asked_schedule, refuse
+from trainer.verbs.arguments import asked_schedule
+
+_NOT_TRAINED_WITH = """
+    auto no_restart restarts hang_minutes class_batch class_offset log_file
+    run_inference resume from teacher workers worker launch heads test include_deleted
+    augment augment_factor balance label_smoothing focal precision variants force
+    tensorboard
+"""
+_NOT_SCORED_WITH = "against tracks seconds difficulty include_deleted test"
+_WHY = "it is not for images with masks; leave it out"
 
 
-def train_masks(arguments: argparse.Namespace) -> int:
+def train_masks(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     """What ``train`` does with images and masks; returns the exit code."""
     from autcar.progress import terminal_progress
     from trainer.learning.devices import use_gpu
     from trainer.quiet import import_tensorflow
 
-    refuse(arguments, "auto", "resume", "from", "teacher", "heads")
+    refuse_unused(parser, arguments, _NOT_TRAINED_WITH.split(), _WHY)
+    if arguments.shape != "plateau":
+        refuse_unused(
+            parser, arguments, ["patience"], "with masks all epochs are done; leave it out"
+        )
     if not arguments.data:
         raise ConfigError("there is no DATA; give a folder with images and masks in it")
     import_tensorflow()
@@ -42,23 +56,29 @@ def train_masks(arguments: argparse.Namespace) -> int:
     result = train_follow(settings, terminal_progress())
     print(table(result.found["int8"]))
     print(f"bundle {result.bundle.folder}, run {result.run}")
-    print(f"next: autcar eval {result.bundle.folder} and images that training never saw")
+    print(
+        f"next: autcar eval {result.bundle.folder} DATA --split all, with images that training "
+        f"never saw"
+    )
     return 0 if result.proven else 1
 
 
-def eval_masks(arguments: argparse.Namespace) -> int:
+def eval_masks(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     """What ``eval`` does for a bundle that follows; returns the exit code."""
     from autcar.bundle import load_bundle
     from autcar.progress import terminal_progress
     from trainer.follow.evaluate import evaluate_follow
     from trainer.follow.segmentation import table
 
-    refuse(arguments, "against", "tracks")
+    refuse_unused(parser, arguments, _NOT_SCORED_WITH.split(), _WHY)
     picture = arguments.report and arguments.report / "answers.png"
     found = evaluate_follow(
         load_bundle(arguments.bundle),
         arguments.data,
         variant=arguments.variant,
+        split=arguments.split,
+        validation=arguments.validation,
+        seed=arguments.seed,
         progress=None if arguments.json else terminal_progress(),
         picture=picture,
     )

@@ -128,7 +128,7 @@ def add_verb(verbs: Any) -> None:
     add("--gpu", metavar="N", help="train on this one; none for the CPU (what there is)")
     _add_schedule(parser.add_argument_group("how it learns"))
     _add_auto(parser.add_argument_group("unattended"))
-    parser.set_defaults(run=_train)
+    parser.set_defaults(run=lambda arguments: _train(parser, arguments))
 
 
 def _add_schedule(group: Any) -> None:
@@ -175,7 +175,7 @@ def _add_auto(group: Any) -> None:
     add("--run-inference", nargs="+", metavar="DATA", help="then evaluate on this, with a report")
 
 
-def _train(arguments: argparse.Namespace) -> int:
+def _train(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     from autcar.progress import terminal_progress
     from trainer.data.sources import has_masks
     from trainer.learning.devices import use_gpu
@@ -186,7 +186,7 @@ def _train(arguments: argparse.Namespace) -> int:
 
     masked = arguments.task is None and bool(arguments.data) and has_masks(arguments.data)
     if masked or arguments.task == "follow":
-        return train_masks(arguments)
+        return train_masks(parser, arguments)
     if arguments.auto:
         return _train_unattended(arguments)
     for option in ("no_restart", "class_batch", "class_offset", "log_file", "run_inference"):

@@ -29,7 +29,7 @@ def test_the_verbs_do_it_all(make_session, tmp_path, capsys, monkeypatch):
     assert main(["data", "export", folder, "--as", "tub", "--to", "tub"]) == 0
     assert main(["data", "import", "tub", "--to", "recordings"]) == 0
     assert main(["data", "merge", folder, "recordings/tub", "--to", "recordings/both"]) == 0
-    capsys.readouterr()
+    assert "its parts lie beside it, so `autcar train recordings` would" in capsys.readouterr().out
     assert main(["data", "list", "--json"]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {row["name"]: row["frames"] for row in rows} == {"a": 29, "both": 58, "tub": 29}

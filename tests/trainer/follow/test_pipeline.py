@@ -95,12 +95,43 @@ def test_eval_scores_the_part_held_out_by_default(trained, people, tmp_path, cap
     assert json.loads(capsys.readouterr().out)["score"] == result.found["float32"].score
 
 
+def test_eval_holds_out_what_training_did_of_images_without_parts(tmp_path, capsys):
+    people = write_people(tmp_path / "people", 40)
+    how = ["--validation", 0.3, "--seed", 3]
+    words = ["--epochs", 1, "--steps", 2, "--batch-size", 4, "--size", "32x32"]
+    hero = tmp_path / "hero"
+    autcar("train", people, "--output", hero, "--run-dir", tmp_path / "runs", *words, *how)
+    manifest = load_bundle(hero).manifest
+    held_out = manifest.data["parts"]["validation"]
+    assert 8 <= held_out <= 16
+
+    def scored(*more):
+        capsys.readouterr()
+        assert autcar("eval", hero, people, "--json", *more) == 0
+        return json.loads(capsys.readouterr().out)
+
+    assert scored() == scored(*how) == manifest.metrics["test"]
+    assert scored("--validation", 0.15)["whole"]["images"] < held_out
+    assert scored("--split", "all")["whole"]["images"] == 40
+    with pytest.raises(DataError, match="holds out none of 40 images; raise --validation"):
+        autcar("eval", hero, people, "--validation", 0)
+    for option in (["--test", 0.3], ["--tracks", 2], ["--include-deleted"]):
+        with pytest.raises(ConfigError, match=f"{option[0]} does nothing here"):
+            autcar("eval", hero, people, *option)
+    lines = Lines()
+    evaluate_follow(load_bundle(hero), [people], progress=lines)
+    assert not any("note: these are not exactly" in line for line in lines.lines)
+    other = write_people(tmp_path / "others", 40)
+    evaluate_follow(load_bundle(hero), [other], progress=lines)
+    assert any("on images that it never saw, say --split all" in line for line in lines.lines)
+
+
 def test_eval_takes_the_projects_three_folders_at_their_word(trained, tmp_path):
     root = tmp_path / "evaluation"
     write_people(root / "following_images", 3, hero=True, height=20)
     write_people(root / "patrol_non_targ", 4, hero=False)
     write_people(root / "patrol_with_targ", 5, hero=True, height=20)
-    found = evaluate_follow(trained[0].bundle, [root])
+    found = evaluate_follow(trained[0].bundle, [root], split="all")
     images = {name: subset.images for name, subset in found.subsets.items()}
     assert images == {"close": 3, "none": 4, "far": 5}
 
@@ -117,7 +148,7 @@ def test_masks_that_cannot_be_used_are_told_and_left_out(trained, people, tmp_pa
     write_png(tmp_path / "data/masks/run1_mask_00000.png", np.full((64, 64, 3), 77, np.uint8))
     write_png(tmp_path / "data/masks/run1_mask_00001.png", scene(1, size=48)[1])
     lines = Lines()
-    found = evaluate_follow(trained[0].bundle, [tmp_path / "data"], progress=lines)
+    found = evaluate_follow(trained[0].bundle, [tmp_path / "data"], split="all", progress=lines)
     assert found.whole.images == 14
     said = "\n".join(lines.lines)
     assert "2 images left out" in said
@@ -138,9 +169,13 @@ def test_one_command_trains_on_masks_without_being_told(people, tmp_path, capsys
     [
         (["--size", "50x64"], "multiples of 16, not 50×64; say --size 48x64"),
         (["--network", "folow"], "did you mean --network follow"),
-        (["--auto"], "--auto is not for images with masks"),
-        (["--from", "runs/one"], "--from is not for images with masks"),
-        (["--teacher", "runs/one"], "--teacher is not for images with masks"),
+        (["--auto"], "--auto does nothing here: it is not for images with masks"),
+        (["--from", "runs/one"], "--from does nothing here"),
+        (["--teacher", "runs/one"], "--teacher does nothing here"),
+        (["--test", "0.3"], "--test does nothing here"),
+        (["--augment", "none"], "--augment does nothing here"),
+        (["--variants", "float32"], "--variants does nothing here"),
+        (["--patience", "5"], "--patience does nothing here: with masks all epochs are done"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_training(people, tmp_path, words, message):
