@@ -7,7 +7,7 @@ what they do to the picture (cut off the sky, shrink it, forget its colours) is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -22,8 +22,7 @@ class Candidate:
     the first convolution could learn as well. The ``stem`` is filters, kernel, stride of the
     first convolution, ``split_stem`` makes it a depthwise one and a 1×1. ``body`` lists filters
     and stride of the further 3×3 ones, ``separable`` makes these depthwise, too. ``pooled``
-    takes the mean over the last map in place of all its values. ``dropout`` is that before the
-    first dense layer, which has ``units``.
+    takes the mean over the last map in place of all its values.
     """
 
     halved: bool = False
@@ -36,7 +35,6 @@ class Candidate:
     body: tuple[tuple[int, int], ...] = ((32, 2), (48, 2), (48, 2))
     separable: bool = False
     pooled: bool = False
-    dropout: float = 0.3
     units: int = 32
 
     def build(self, height: int, width: int, classes: int, name: str = "candidate") -> Any:
@@ -56,7 +54,7 @@ class Candidate:
         for filters, stride in self.body:
             _convolve(network, filters, 3, stride, self.separable)
         network.add(kl.GlobalAveragePooling2D() if self.pooled else kl.Flatten())
-        network.add(kl.Dropout(self.dropout))
+        network.add(kl.Dropout(0.3))
         network.add(kl.Dense(self.units, activation="relu"))
         network.add(kl.Dropout(0.1))
         network.add(kl.Dense(classes, activation="softmax"))
@@ -91,11 +89,8 @@ def _colours(channels: int) -> Any:
     return kl.Conv2D(channels, 1, use_bias=False, kernel_initializer=kernel, trainable=False)
 
 
-_COMPACT = Candidate(stem=(24, 4, 4), body=((32, 2), (48, 2), (64, 2), (64, 2)))
-
 FAMILY = {
-    "compact": _COMPACT,
-    "compact, dropout 0.5": replace(_COMPACT, dropout=0.5),
+    "compact": Candidate(stem=(24, 4, 4), body=((32, 2), (48, 2), (64, 2), (64, 2))),
     "base": Candidate(),
     "sky cut off": Candidate(sky=1 / 3),
     "grey": Candidate(grey=True),
@@ -124,8 +119,7 @@ FAMILY = {
     "one layer less": Candidate(body=((32, 2), (48, 2))),
     "mean of the last map": Candidate(pooled=True),
 }
-"""By name: the default, and what was tried. A name says what is other than in ``base``, or than
-in what it names first."""
+"""By name: the default, and what was tried. A name says what is other than in ``base``."""
 
 
 def macs(model: Any) -> int:
